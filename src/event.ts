@@ -1,0 +1,61 @@
+import { z } from 'zod'
+
+/** An event as it was indexed and as `GET /api/v1/events` shows it. */
+export const Event = z.object({
+  id: z.number().int().describe('grows in the order of storing'),
+  time: z.number().describe('epoch seconds, up to six decimals'),
+  index_time: z.string().describe('when the request arrived; RFC 3339'),
+  host: z.string(),
+  source: z.string(),
+  sourcetype: z.string(),
+  index: z.string(),
+  event: z.unknown().describe("the envelope's event as it was sent; null for a metric without one"),
+  raw: z.string().describe('the text of event: of a string its characters, of anything else its JSON as sent'),
+  // Not z.record, which drops a key __proto__.
+  fields: z.unknown().meta({ type: 'object', additionalProperties: true, description: 'indexed fields of the envelope' }),
+}).meta({ id: 'Event' })
+export type Event = z.infer<typeof Event>
+
+/** Splunk's four, resolved: no event is without them. */
+export interface Metadata {
+  readonly host: string
+  readonly source: string
+  readonly sourcetype: string
+  readonly index: string
+}
+
+/** A stretch of event time, earliest inclusive, latest exclusive (spl-semantics.md R80); epoch microseconds. */
+export interface Window { readonly earliestUs: number, readonly latestUs: number }
+
+/** Epoch microseconds as epoch seconds. Exact to the microsecond until the year 2255. */
+export function toSeconds (timeUs: number): number {
+  return timeUs / 1_000_000
+}
+
+/** Epoch seconds as whole epoch microseconds. */
+export function toMicroseconds (seconds: number): number {
+  return Math.round(seconds * 1_000_000)
+}
+
+/**
+ * A field's value of an event or a result. Event fields are text, or a number where the JSON had a safe integer;
+ * eval and stats give numbers. Splunk sees no difference between 42 and "42" (spl-semantics.md R50), so whatever
+ * tells values apart (dc, values, BY) compares their text.
+ */
+export type Scalar = string | number
+
+/** A multivalue holds at least two values: with one it is that value, with none the field is missing. */
+export type Value = Scalar | readonly Scalar[]
+
+/** Deeper JSON is refused: `JSON.parse` takes a million levels, but what reads the event later would overflow. */
+export const MAX_JSON_DEPTH = 256
+
+/** A time in replies: RFC 3339 in UTC, with microseconds where it has some. */
+export function toRfc3339 (timeUs: number): string {
+  const iso = new Date(Math.floor(timeUs / 1000)).toISOString()
+  const micros = ((timeUs % 1000) + 1000) % 1000
+  return micros === 0 ? iso : `${iso.slice(0, -1)}${String(micros).padStart(3, '0')}Z`
+}
+
+/** All event time that RFC 3339 can show: the years 0 to 9999, but for the last second. */
+export const ALL_TIME: Window = { earliestUs: -62_167_219_200_000_000, latestUs: 253_402_300_799_000_000 }

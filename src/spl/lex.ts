@@ -1,0 +1,160 @@
+import type { Span } from './ast.js'
+import { quote } from './errors.js'
+import type { SplError } from './errors.js'
+import { endOfQuoted, unescapeQuoted } from './macro.js'
+import type { ExpandedText } from './macro.js'
+
+/**
+ * `word`: what most commands are made of, ended by blanks, quotes, brackets, commas and comparisons. `quoted`: text in double quotes.
+ * Expressions have `name` and `number` instead of words, and `field` for a name in single quotes. `text` is without quotes and escapes.
+ */
+export interface Token {
+  readonly kind: 'word' | 'quoted' | 'symbol' | 'name' | 'field' | 'number' | 'end'
+  readonly text: string
+  /** Offsets into the expanded text. */
+  readonly start: number
+  readonly end: number
+}
+
+/** The two ways to read a command: `process=/bin/ls` is three words to `search`, a division to `where`. */
+export type Lexicon = 'words' | 'expression'
+
+type Rule = readonly [kind: Token['kind'], pattern: RegExp]
+
+const RULES: Record<Lexicon, readonly Rule[]> = {
+  words: [
+    ['symbol', /!=|<=|>=|[()=,<>[\]]/y],
+    ['word', /(?:[^\s|(),"=<>[\]!]|!(?!=))+/y],
+  ],
+  expression: [
+    ['number', /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y],
+    ['name', /[A-Za-z_]\w*/y],
+    ['symbol', /==|!=|<=|>=|[-+*/%.=<>(),[\]]/y],
+  ],
+}
+
+/** How deep parentheses, NOT and function calls may nest. */
+const MAX_NESTING = 200
+
+/** The tokens of one command, up to the next pipe, and a place in them. */
+export class Tokens {
+  /** Messages about what was read leniently. */
+  readonly warnings: string[] = []
+  readonly #tokens: Token[]
+  #index = 0
+  #nesting = 0
+
+  constructor (readonly source: ExpandedText, lexicon: Lexicon, from: number) {
+    this.#tokens = lex(source, lexicon, from)
+  }
+
+  /** The next token; at the end of the command always `end`. */
+  get next (): Token { return this.peek(0) }
+
+  /** The token so many places after the next one. */
+  peek (ahead: number): Token { return this.#tokens[Math.min(this.#index + ahead, this.#tokens.length - 1)]! }
+
+  /** Where the command ends: at a pipe, or at the end of the text. */
+  get end (): number { return this.#tokens.at(-1)!.start }
+
+  take (): Token {
+    const token = this.next
+    this.#index = Math.min(this.#index + 1, this.#tokens.length - 1)
+    return token
+  }
+
+  isSymbol (text: string): boolean { return this.next.kind === 'symbol' && this.next.text === text }
+
+  takeSymbol (text: string): boolean {
+    if (!this.isSymbol(text)) return false
+    this.take()
+    return true
+  }
+
+  expectSymbol (text: string, where: string): void {
+    if (!this.takeSymbol(text)) throw this.unexpected(`"${text}" ${where}`)
+  }
+
+  /** Whether the next token is this word in any letter case (R78). */
+  isKeyword (upper: string): boolean {
+    return (this.next.kind === 'word' || this.next.kind === 'name') && this.next.text.toUpperCase() === upper
+  }
+
+  takeKeyword (upper: string): boolean {
+    if (!this.isKeyword(upper)) return false
+    this.take()
+    return true
+  }
+
+  /** The place in the written text from a token to the last one taken. */
+  spanFrom (token: Token): Span {
+    return this.source.spanOf(token.start, Math.max(token.end, this.#lastEnd))
+  }
+
+  /** `Expected X, found "Y"` at the next token. */
+  unexpected (expected: string): SplError { return this.error(`Expected ${expected}, found ${describe(this.next)}`, this.next) }
+
+  /** An error at a token. */
+  error (detail: string, { start, end }: Token): SplError { return this.source.error(detail, start, end) }
+
+  /** Notes a message about a token, in the form of an error's. */
+  warn (detail: string, token: Token): void { this.warnings.push(this.error(detail, token).message) }
+
+  /** An error about what stands from a token to the last one taken. */
+  errorFrom (detail: string, token: Token): SplError {
+    return this.source.error(detail, token.start, Math.max(token.end, this.#lastEnd))
+  }
+
+  /** Runs a parser one level deeper; too many levels are an error, not a stack overflow. */
+  nested<T> (parse: () => T): T {
+    if (++this.#nesting > MAX_NESTING) throw this.error(`This is nested more than ${MAX_NESTING} levels deep`, this.next)
+    const node = parse()
+    this.#nesting--
+    return node
+  }
+
+  get #lastEnd (): number { return this.#tokens[this.#index - 1]?.end ?? 0 }
+}
+
+function describe ({ kind, text }: Token): string {
+  return kind === 'end' ? 'the end of the command' : quote(text)
+}
+
+function lex (source: ExpandedText, lexicon: Lexicon, from: number): Token[] {
+  const { text } = source
+  const tokens: Token[] = []
+  let at = from
+  for (;;) {
+    while (at < text.length && /\s/.test(text[at]!)) at++ // newlines count as spaces (R78)
+    if (at === text.length || text[at] === '|') break
+    const token = lexQuoted(source, lexicon, at) ?? lexPlain(text, lexicon, at)
+    if (token === null) throw source.error(unreadable(text, at), at, at + 1)
+    tokens.push(token)
+    at = token.end
+  }
+  return [...tokens, { kind: 'end', text: '', start: at, end: at }]
+}
+
+function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
+  for (const [kind, pattern] of RULES[lexicon]) {
+    pattern.lastIndex = at
+    const [found] = pattern.exec(text) ?? []
+    if (found !== undefined) return { kind, text: found, start: at, end: at + found.length }
+  }
+  return null
+}
+
+function lexQuoted (source: ExpandedText, lexicon: Lexicon, at: number): Token | null {
+  const mark = source.text[at]
+  if (mark !== '"' && !(mark === "'" && lexicon === 'expression')) return null
+  const end = endOfQuoted(source.text, at)
+  if (end === null) throw source.error(`This ${mark} has no closing ${mark}`, at, at + 1)
+  const text = unescapeQuoted(source.text.slice(at, end))
+  if (mark === "'" && /["`]/.test(text)) throw source.error('A field name in single quotes can\'t hold " or `', at, end)
+  return { kind: mark === '"' ? 'quoted' : 'field', text, start: at, end }
+}
+
+function unreadable (text: string, at: number): string {
+  const char = String.fromCodePoint(text.codePointAt(at)!)
+  return `${quote(char)} can't stand here; field names with such characters go in single quotes, text in double quotes`
+}

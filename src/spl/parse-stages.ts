@@ -1,0 +1,175 @@
+import type { Aggregate, BinStage, ConvertStage, EvalStage, StatsStage, TableStage, WhereStage } from './ast.js'
+import { nearestHint, quote } from './errors.js'
+import { CONVERT_FUNCTIONS, STATS_FUNCTIONS } from './functions.js'
+import type { Token, Tokens } from './lex.js'
+import { parseCondition, parseValue } from './parse-expression.js'
+import { checkField } from './parse-predicate.js'
+import { DEFAULT_TIME_FORMAT, parseTimeFormat } from './strftime.js'
+
+/** Spellings of the units of a span, in seconds. Longer ones snap to local midnight (R21), which isn't supported. */
+const SPAN_UNITS: ReadonlyMap<string, number> = new Map([
+  ...['s', 'sec', 'secs', 'second', 'seconds'].map(name => [name, 1] as const),
+  ...['m', 'min', 'mins', 'minute', 'minutes'].map(name => [name, 60] as const),
+  ...['h', 'hr', 'hrs', 'hour', 'hours'].map(name => [name, 3600] as const),
+])
+
+/** Spans up to about 317 years, which keeps every bin an exact number of microseconds. */
+const MAX_SPAN_SECONDS = 1e10
+
+/** Options of commands, by command. */
+export const OPTIONS: Readonly<Record<string, readonly string[]>> = { bin: ['span'], convert: ['timeformat'], stats: [], table: [] }
+
+/** bin = "bin" { "span" "=" span | field | "AS" field }, options anywhere (R20–R23) */
+export function parseBin (tokens: Tokens, start: Token): BinStage {
+  let field: string | null = null
+  let as: string | null = null
+  let span: { seconds: number, hasUnit: boolean } | null = null
+  while (tokens.next.kind !== 'end') {
+    const option = takeOption(tokens, 'bin')
+    if (option !== null) {
+      if (span !== null) throw tokens.error('The option "span" is there twice', option.name)
+      span = parseSpan(tokens, option.value)
+    } else if (field === null) field = parseField(tokens)
+    else if (as === null && tokens.isKeyword('AS')) as = parseAs(tokens)
+    else throw tokens.unexpected('the end of the command')
+  }
+  if (field === null) throw tokens.unexpected('a field')
+  if (span === null) throw tokens.errorFrom('Expected span=, for example span=5m', start)
+  if (!span.hasUnit && field !== '_time') throw tokens.errorFrom('Numeric bins, which Splunk turns into ranges such as 0-10, aren\'t supported; of a time field, write the span with its unit', start)
+  return { kind: 'bin', field, spanSeconds: span.seconds, as: as ?? field, span: tokens.spanFrom(start) }
+}
+
+/** span = number [ unit ]; without a unit it is seconds, and may have up to six decimals */
+function parseSpan (tokens: Tokens, token: Token): { seconds: number, hasUnit: boolean } {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d{1,6})?)([a-z]*)$/i.exec(token.text) ?? []
+  const scale = unit === '' ? 1 : SPAN_UNITS.get(unit)
+  if (digits === undefined || scale === undefined || (unit !== '' && digits.includes('.'))) {
+    throw tokens.error(`Expected a span in seconds, minutes or hours such as 30s, 5m or 1h, found ${quote(token.text)}`, token)
+  }
+  const seconds = Number(digits) * scale
+  if (seconds <= 0 || seconds > MAX_SPAN_SECONDS) throw tokens.error(`The span ${quote(token.text)} is out of range`, token)
+  return { seconds, hasUnit: unit !== '' }
+}
+
+/** stats = "stats" aggregate { [ "," ] aggregate } [ "BY" field { [ "," ] field } ] (R30–R44) */
+export function parseStats (tokens: Tokens, start: Token): StatsStage {
+  takeOption(tokens, 'stats')
+  const aggregates: Aggregate[] = []
+  const columns = new Set<string>()
+  do {
+    const first = tokens.next
+    const aggregate = parseAggregate(tokens)
+    if (columns.has(aggregate.as)) throw tokens.errorFrom(`Two columns are called ${quote(aggregate.as)}`, first)
+    columns.add(aggregate.as)
+    aggregates.push(aggregate)
+  } while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isKeyword('BY')))
+  const by: string[] = []
+  if (tokens.takeKeyword('BY')) {
+    do {
+      const token = tokens.next
+      const field = parseField(tokens)
+      if (by.includes(field)) throw tokens.error(`The field ${quote(field)} is there twice`, token)
+      if (columns.has(field)) throw tokens.error(`An aggregate is called ${quote(field)} as well; give it another name with AS`, token)
+      by.push(field)
+    } while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  }
+  return { kind: 'stats', aggregates, by, span: tokens.spanFrom(start) }
+}
+
+/** aggregate = function [ "(" field ")" ] [ "AS" field ]; only count goes without a field */
+function parseAggregate (tokens: Tokens): Aggregate {
+  const start = tokens.next
+  const name = start.kind === 'word' ? STATS_FUNCTIONS.get(start.text.toLowerCase()) : undefined
+  if (start.kind === 'word' && name === undefined && !tokens.isKeyword('BY') && !tokens.isKeyword('AS')) {
+    throw tokens.error(`The stats function ${quote(start.text)} isn't supported${nearestHint(start.text, STATS_FUNCTIONS.keys())}`, start)
+  }
+  if (name === undefined) throw tokens.unexpected('a stats function such as count')
+  tokens.take()
+  let field: string | null = null
+  if (tokens.takeSymbol('(')) {
+    if (tokens.isKeyword('EVAL') && tokens.peek(1).text === '(') throw tokens.error("Expressions inside stats functions aren't supported; compute the field with eval before", tokens.next)
+    field = parseField(tokens)
+    tokens.expectSymbol(')', `at the end of ${start.text}(…)`)
+  } else if (name !== 'count') throw tokens.unexpected(`"(" after ${quote(start.text)}`)
+  const as = parseAs(tokens) ?? (field === null ? start.text : `${start.text}(${field})`) // R41
+  return { function: name, field, as, span: tokens.spanFrom(start) }
+}
+
+/** eval = "eval" assignment { "," assignment } (R55) */
+export function parseEval (tokens: Tokens, start: Token): EvalStage {
+  const assignments: EvalStage['assignments'][number][] = []
+  do {
+    const target = tokens.next
+    if (target.kind !== 'name' && target.kind !== 'field' && target.kind !== 'quoted') throw tokens.unexpected('a field to set')
+    const field = checkField(tokens, tokens.take())
+    tokens.expectSymbol('=', `after ${quote(field)}`)
+    assignments.push({ field, expr: parseValue(tokens) })
+  } while (tokens.takeSymbol(','))
+  return { kind: 'eval', assignments, span: tokens.spanFrom(start) }
+}
+
+/** where = "where" condition (R53) */
+export function parseWhere (tokens: Tokens, start: Token): WhereStage {
+  return { kind: 'where', expr: parseCondition(tokens), span: tokens.spanFrom(start) }
+}
+
+/** table = "table" field { [ "," ] field }; a field may have wildcards (R72) */
+export function parseTable (tokens: Tokens, start: Token): TableStage {
+  takeOption(tokens, 'table')
+  const fields: string[] = []
+  do fields.push(parseField(tokens, 'with wildcards'))
+  while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  return { kind: 'table', fields: [...new Set(fields)], span: tokens.spanFrom(start) }
+}
+
+/** convert = "convert" { "timeformat" "=" text | [ "," ] "ctime" "(" field ")" [ "AS" field ] } (R70) */
+export function parseConvert (tokens: Tokens, start: Token): ConvertStage {
+  let timeformat: string | null = null
+  const conversions: ConvertStage['conversions'][number][] = []
+  do {
+    const option = takeOption(tokens, 'convert')
+    if (option === null) conversions.push(parseConversion(tokens))
+    else if (timeformat !== null) throw tokens.error('The option "timeformat" is there twice', option.name)
+    else {
+      timeformat = option.value.text
+      const { unsupported } = parseTimeFormat(timeformat)
+      if (unsupported !== null) throw tokens.error(`The directive ${quote(unsupported)} isn't supported in a time format`, option.value)
+    }
+  } while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  if (conversions.length === 0) throw tokens.unexpected('a conversion such as ctime(field)')
+  return { kind: 'convert', timeformat: timeformat ?? DEFAULT_TIME_FORMAT, conversions, span: tokens.spanFrom(start) }
+}
+
+function parseConversion (tokens: Tokens): ConvertStage['conversions'][number] {
+  const token = tokens.next
+  if (token.kind !== 'word') throw tokens.unexpected('a conversion such as ctime(field)')
+  if (!CONVERT_FUNCTIONS.has(token.text.toLowerCase())) throw tokens.error(`The convert function ${quote(token.text)} isn't supported${nearestHint(token.text, CONVERT_FUNCTIONS)}`, token)
+  tokens.take()
+  tokens.expectSymbol('(', `after ${quote(token.text)}`)
+  const field = parseField(tokens)
+  tokens.expectSymbol(')', `at the end of ${token.text}(…)`)
+  return { function: 'ctime', field, as: parseAs(tokens) ?? field }
+}
+
+function parseField (tokens: Tokens, wildcards?: 'with wildcards'): string {
+  const token = tokens.next
+  if (token.kind !== 'word' && token.kind !== 'quoted') throw tokens.unexpected('a field')
+  tokens.take()
+  return wildcards === undefined || !token.text.includes('*') ? checkField(tokens, token) : token.text
+}
+
+function parseAs (tokens: Tokens): string | null {
+  return tokens.takeKeyword('AS') ? parseField(tokens) : null
+}
+
+/** option = name "=" value. Null where there is none; an option that the command doesn't have is an error. */
+function takeOption (tokens: Tokens, command: string): { name: Token, value: Token } | null {
+  const name = tokens.next
+  if (name.kind !== 'word' || tokens.peek(1).kind !== 'symbol' || tokens.peek(1).text !== '=') return null
+  const known = OPTIONS[command] ?? []
+  if (!known.includes(name.text.toLowerCase())) throw tokens.error(`The option ${quote(name.text)} of ${command} isn't supported${nearestHint(name.text, known)}`, name)
+  tokens.take()
+  tokens.take()
+  if (tokens.next.kind !== 'word' && tokens.next.kind !== 'quoted') throw tokens.unexpected(`a value after "${name.text}="`)
+  return { name, value: tokens.take() }
+}

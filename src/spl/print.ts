@@ -1,0 +1,94 @@
+import type { Aggregate, Expr, Predicate, Search, Stage } from './ast.js'
+import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
+
+/** What an expression reads as one bare name. */
+const NAME = /^[A-Za-z_]\w*$/
+
+/** The canonical text of a search, macros expanded: parsed again, it gives the same search. */
+export function printSearch (search: Search): string {
+  return search.stages.map(printStage).join('\n| ')
+}
+
+function printStage (stage: Stage): string {
+  switch (stage.kind) {
+    case 'search': return `search ${printPredicate(stage.predicate)}`
+    case 'bin': return `bin ${printWord(stage.field)} span=${printSpan(stage.spanSeconds)}${printAs(stage.as, stage.field)}`
+    case 'stats': return `stats ${stage.aggregates.map(printAggregate).join(', ')}${stage.by.length > 0 ? ` BY ${stage.by.map(printWord).join(', ')}` : ''}`
+    case 'eval': return `eval ${stage.assignments.map(({ field, expr }) => `${NAME.test(field) ? field : quoteText(field)} = ${printExpression(expr, 0)}`).join(', ')}`
+    case 'where': return `where ${printExpression(stage.expr, 0)}`
+    case 'table': return `table ${stage.fields.map(printWord).join(', ')}`
+    case 'convert': {
+      const conversions = stage.conversions.map(({ field, as }) => `ctime(${printWord(field)})${printAs(as, field)}`)
+      return `convert timeformat=${quoteText(stage.timeformat)} ${conversions.join(', ')}`
+    }
+    default: return stage satisfies never
+  }
+}
+
+/** Terms below `and`, `or` and NOT go in parentheses where they are lists themselves. */
+function printPredicate (predicate: Predicate): string {
+  switch (predicate.kind) {
+    case 'all': return '*'
+    case 'and': return predicate.terms.map(printTerm).join(' ')
+    case 'or': return predicate.terms.map(printTerm).join(' OR ')
+    case 'not': return `NOT ${printTerm(predicate.term)}`
+    case 'compare': return `${printWord(predicate.field)}${predicate.op}${quoteText(predicate.text)}`
+    case 'in': return `${printWord(predicate.field)} IN (${predicate.texts.map(quoteText).join(', ')})`
+    case 'is': return `${printWord(predicate.field)}=${quoteText(String(predicate.value))}` // the nearest that SPL can say
+    default: return predicate satisfies never
+  }
+}
+
+function printTerm (term: Predicate): string {
+  return term.kind === 'and' || term.kind === 'or' ? `(${printPredicate(term)})` : printPredicate(term)
+}
+
+function printAggregate ({ function: name, field, as }: Aggregate): string {
+  const call = field === null ? name : `${name}(${printWord(field)})`
+  return call + printAs(as, field === null ? name : `${name}(${field})`)
+}
+
+function printAs (as: string, otherwise: string): string {
+  return as === otherwise ? '' : ` AS ${printWord(as)}`
+}
+
+/** Whole seconds get a unit, which says that the field is a time. */
+function printSpan (seconds: number): string {
+  return Number.isInteger(seconds) ? `${seconds}s` : seconds.toFixed(6)
+}
+
+/** An expression, in parentheses where it binds less tightly than what it stands in. */
+function printExpression (expr: Expr, level: number): string {
+  switch (expr.kind) {
+    case 'string': return quoteText(expr.value)
+    case 'number': return String(expr.value)
+    case 'field': return NAME.test(expr.name) && !OPERATOR_WORDS.has(expr.name.toUpperCase()) ? expr.name : `'${escape(expr.name, "'")}'`
+    case 'unary': {
+      const own = expr.op === 'NOT' ? LEVEL.NOT : SIGN_LEVEL
+      return within(own, level, `${expr.op} ${printExpression(expr.operand, own)}`)
+    }
+    case 'binary': {
+      const own = LEVEL[expr.op]
+      return within(own, level, `${printExpression(expr.left, own)} ${expr.op} ${printExpression(expr.right, own + 1)}`)
+    }
+    case 'call': return `${expr.name}(${expr.args.map(arg => printExpression(arg, 0)).join(', ')})`
+    default: return expr satisfies never
+  }
+}
+
+function within (own: number, level: number, text: string): string {
+  return own < level ? `(${text})` : text
+}
+
+/** A field, in quotes unless it is a plain word that no command reads as a keyword. */
+function printWord (text: string): string {
+  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search)$/i.test(text) ? text : quoteText(text)
+}
+
+function quoteText (text: string): string {
+  return `"${escape(text, '"')}"`
+}
+
+function escape (text: string, mark: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll(mark, '\\' + mark)
+}

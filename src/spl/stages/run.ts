@@ -1,0 +1,82 @@
+import type { Stage } from '../ast.js'
+import type { Row } from '../row.js'
+import { compileBin } from './bin.js'
+import { compileConvert } from './convert.js'
+import { compileEval } from './eval.js'
+import { compilePredicate } from './search.js'
+import { openStats } from './stats.js'
+import { compileTable } from './table.js'
+import { compileWhere } from './where.js'
+
+/** How many rows pass between two calls of `alive`. */
+const ROWS_PER_CHECK = 1_024
+
+export interface RunContext {
+  /** IANA name of the zone in which times are written as text. */
+  readonly timeZone: string
+  /** Called every so many rows; stops the search by throwing. */
+  readonly alive: () => void
+}
+
+type Pipe = (rows: Iterable<Row>) => Iterable<Row>
+
+/**
+ * Sends rows through the stages. The result is made while it is read; only `stats` reads all before it gives its first row.
+ * Rows are handed over: stages change them in place.
+ */
+export function runStages (stages: readonly Stage[], rows: Iterable<Row>, context: RunContext): Iterable<Row> {
+  return stages
+    .map(stage => openStage(stage, context))
+    .reduce((result, pipe) => pipe(result), watch(rows, context.alive))
+}
+
+function openStage (stage: Stage, context: RunContext): Pipe {
+  switch (stage.kind) {
+    case 'search': {
+      if (stage.predicate.kind === 'all') return rows => rows
+      const test = compilePredicate(stage.predicate)
+      return rows => filter(rows, ({ values }) => test(field => values.get(field)))
+    }
+    case 'bin': return through(compileBin(stage))
+    case 'stats': return rows => watch(aggregate(rows, openStats(stage)), context.alive)
+    case 'eval': return through(compileEval(stage))
+    case 'where': {
+      const test = compileWhere(stage)
+      return rows => filter(rows, test)
+    }
+    case 'table': {
+      const change = compileTable(stage)
+      return rows => map(rows, change)
+    }
+    case 'convert': return through(compileConvert(stage, context.timeZone))
+    default: return stage satisfies never
+  }
+}
+
+function through (change: (row: Row) => void): Pipe {
+  return rows => map(rows, row => {
+    change(row)
+    return row
+  })
+}
+
+function * map (rows: Iterable<Row>, change: (row: Row) => Row): Iterable<Row> {
+  for (const row of rows) yield change(row)
+}
+
+function * filter (rows: Iterable<Row>, test: (row: Row) => boolean): Iterable<Row> {
+  for (const row of rows) if (test(row)) yield row
+}
+
+function * aggregate (rows: Iterable<Row>, stats: ReturnType<typeof openStats>): Iterable<Row> {
+  for (const row of rows) stats.add(row)
+  yield * stats.rows()
+}
+
+function * watch (rows: Iterable<Row>, alive: () => void): Iterable<Row> {
+  let seen = 0
+  for (const row of rows) {
+    if (seen++ % ROWS_PER_CHECK === 0) alive()
+    yield row
+  }
+}

@@ -1,0 +1,128 @@
+import { BlockList, isIP } from 'node:net'
+import type { CompareOp, Predicate } from '../ast.js'
+import { compileWildcard, foldCase } from '../match.js'
+import type { Scalar, Value } from '../row.js'
+import { compareUtf8, isMultivalue, toNumber, toText } from '../value.js'
+
+/** A predicate that looks at one field. */
+export type FieldTest = Extract<Predicate, { kind: 'compare' | 'in' | 'is' }>
+
+/** A function that says whether the event, whose fields `get` reads, meets the condition (R2–R16). */
+export function compilePredicate (predicate: Predicate): (get: (field: string) => Value | undefined) => boolean {
+  switch (predicate.kind) {
+    case 'all': return () => true
+    case 'and': {
+      const terms = predicate.terms.map(compilePredicate)
+      return get => terms.every(term => term(get))
+    }
+    case 'or': {
+      const terms = predicate.terms.map(compilePredicate)
+      return get => terms.some(term => term(get))
+    }
+    case 'not': {
+      const term = compilePredicate(predicate.term)
+      return get => !term(get) // true for a missing field too (R8)
+    }
+    case 'compare':
+    case 'in':
+    case 'is': {
+      const test = compileTest(predicate)
+      return get => test(get(predicate.field))
+    }
+    default: return predicate satisfies never
+  }
+}
+
+/** The test of one field's value. A missing field never passes, not even `!=` (R8); of a multivalue one value is enough (R9). */
+export function compileTest (test: FieldTest): (value: Value | undefined) => boolean {
+  const passes = compileScalarTest(test)
+  return value => {
+    if (value === undefined) return false
+    return isMultivalue(value) ? value.some(passes) : passes(value)
+  }
+}
+
+function compileScalarTest (test: FieldTest): (value: Scalar) => boolean {
+  switch (test.kind) {
+    case 'is': {
+      const wanted = toText(test.value)
+      return value => toText(value) === wanted
+    }
+    case 'in': return compileLiterals(test.texts)
+    case 'compare': {
+      if (test.op === '=') return compileLiterals([test.text])
+      if (test.op !== '!=') return compileOrder(test.op, test.text)
+      const matches = compileLiterals([test.text])
+      return value => !matches(value)
+    }
+    default: return test satisfies never
+  }
+}
+
+/** Whether a value equals one of the literals: without regard to case (R5), with `*` (R6), or as an address in a network (R14). */
+function compileLiterals (texts: readonly string[]): (value: Scalar) => boolean {
+  const literals = texts.map(foldCase)
+  const exact = new Set(literals.filter(text => !text.includes('*')))
+  const wildcards = literals.filter(text => text.includes('*')).map(compileWildcard)
+  const inNetwork = compileNetworks(texts)
+  return value => {
+    const text = foldCase(toText(value))
+    return exact.has(text) || wildcards.some(matches => matches(text)) || (inNetwork !== null && inNetwork(text))
+  }
+}
+
+/** The longest text of an IPv6 address. */
+const MAX_ADDRESS = 45
+
+function compileNetworks (texts: readonly string[]): ((text: string) => boolean) | null {
+  const networks = new BlockList()
+  for (const text of texts) {
+    const [, address = '', bits = ''] = /^([\d.]+|[\da-f:.]+)\/(\d{1,3})$/i.exec(text) ?? []
+    const family = isIP(address)
+    if (family !== 0 && Number(bits) <= (family === 4 ? 32 : 128)) networks.addSubnet(address, Number(bits), toFamily(family))
+  }
+  if (networks.rules.length === 0) return null
+  return text => {
+    const family = text.length > MAX_ADDRESS || text.includes('%') ? 0 : isIP(text) // BlockList takes no zone such as fe80::1%eth0
+    return family !== 0 && networks.check(text, toFamily(family))
+  }
+}
+
+function toFamily (version: number): 'ipv4' | 'ipv6' {
+  return version === 4 ? 'ipv4' : 'ipv6'
+}
+
+/** R12: numerically if both sides are numbers, else by UTF-8 bytes. */
+function compileOrder (op: Exclude<CompareOp, '=' | '!='>, literal: string): (value: Scalar) => boolean {
+  const number = toNumber(literal)
+  const order = (value: Scalar): number => {
+    const left = number === null ? null : toNumber(value)
+    return left === null || number === null ? compareUtf8(toText(value), literal) : left - number
+  }
+  switch (op) {
+    case '<': return value => order(value) < 0
+    case '<=': return value => order(value) <= 0
+    case '>': return value => order(value) > 0
+    case '>=': return value => order(value) >= 0
+    default: return op satisfies never
+  }
+}
+
+/** The fields that a condition looks at. */
+export function predicateFields (predicate: Predicate): Set<string> {
+  const fields = new Set<string>()
+  const visit = (node: Predicate): void => {
+    switch (node.kind) {
+      case 'all': return
+      case 'and':
+      case 'or': return node.terms.forEach(visit)
+      case 'not': return visit(node.term)
+      case 'compare':
+      case 'in':
+      case 'is': fields.add(node.field); return
+      default: node satisfies never
+    }
+  }
+  visit(predicate)
+  return fields
+}

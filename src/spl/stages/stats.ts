@@ -1,0 +1,195 @@
+import type { Aggregate, StatsStage } from '../ast.js'
+import type { Row, Scalar, Value } from '../row.js'
+import { compareScalars, compareUtf8, isMultivalue, toScalars, toText, toValue } from '../value.js'
+
+/**
+ * An aggregate over a part of the events, made elsewhere: for count the number; for dc, values, min and max the values of the
+ * field in that part (distinct or not).
+ */
+export type Partial = number | readonly Scalar[]
+
+/**
+ * A row whose BY fields are multivalues is in the group of each combination (R32). Two long lists would make millions of
+ * one event, so a row is in this many groups at most.
+ */
+export const MAX_GROUPS_PER_ROW = 10_000
+
+interface Group { readonly by: Scalar[], readonly aggregates: readonly Accumulator[] }
+
+/** Groups rows and aggregates them (R30–R44). Values are told apart by their text; of 42 and "42" the string is kept. */
+export function openStats (stage: StatsStage) {
+  const groups = new Map<string, Group>()
+  const fields = stage.aggregates.map(aggregate => aggregate.field)
+  if (stage.by.length === 0) groupOf([]) // without BY there is one row even of no input (R43)
+
+  function groupOf (by: readonly Scalar[]): Group {
+    let key = ''
+    for (const value of by) {
+      const text = toText(value)
+      key += `${text.length}:${text}` // the length keeps ("a", "bc") and ("ab", "c") apart
+    }
+    const known = groups.get(key)
+    if (known === undefined) {
+      const group = { by: [...by], aggregates: stage.aggregates.map(openAccumulator) }
+      groups.set(key, group)
+      return group
+    }
+    for (let i = 0; i < by.length; i++) {
+      if (typeof known.by[i] === 'number') known.by[i] = by[i]! // of 42 and "42" the string is kept
+    }
+    return known
+  }
+
+  function addTo (group: Group, row: Row): void {
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!
+      group.aggregates[i]!.add(field === null ? 1 : row.values.get(field))
+    }
+  }
+
+  return {
+    add (row: Row): void {
+      const by: Scalar[] = []
+      for (const field of stage.by) {
+        const value = row.values.get(field)
+        if (value === undefined) return // R31
+        if (isMultivalue(value)) return addToEach(row)
+        by.push(value)
+      }
+      addTo(groupOf(by), row)
+    },
+
+    /** Adds a group that was aggregated elsewhere, its partials in the order of the stage's aggregates. */
+    addPartial (by: readonly Scalar[], partials: readonly Partial[]): void {
+      const group = groupOf(by)
+      partials.forEach((partial, index) => group.aggregates[index]?.addPartial(partial))
+    },
+
+    /** The result, ascending by the BY fields (R42): BY columns first, then the aggregates; a column without a value is missing. */
+    rows (): Row[] {
+      const sorted = [...groups.values()].sort((a, b) => compareLists(a.by, b.by))
+      return sorted.map(({ by, aggregates }) => {
+        const values = new Map<string, Value>(stage.by.map((field, index) => [field, by[index]!]))
+        aggregates.forEach((aggregate, index) => {
+          const value = aggregate.value()
+          if (value !== undefined) values.set(stage.aggregates[index]!.as, value)
+        })
+        return { values, origin: by }
+      })
+    },
+  }
+
+  function addToEach (row: Row): void {
+    const choices = stage.by.map(field => [...distinctByText(toScalars(row.values.get(field))).values()])
+    const total = choices.reduce((product, choice) => product * choice.length, 1)
+    for (let n = 0; n < Math.min(total, MAX_GROUPS_PER_ROW); n++) {
+      let rest = n
+      addTo(groupOf(choices.map(choice => {
+        const value = choice[rest % choice.length]!
+        rest = Math.floor(rest / choice.length)
+        return value
+      })), row)
+    }
+  }
+}
+
+function compareLists (a: readonly Scalar[], b: readonly Scalar[]): number {
+  for (let i = 0; i < a.length; i++) {
+    const order = compareScalars(a[i]!, b[i]!)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function distinctByText (values: readonly Scalar[], into = new Map<string, Scalar>()): Map<string, Scalar> {
+  for (const value of values) {
+    if (typeof value === 'string') into.set(value, value)
+    else if (!into.has(String(value))) into.set(String(value), value)
+  }
+  return into
+}
+
+/** One aggregate of one group. */
+interface Accumulator {
+  add (value: Value | undefined): void
+  addPartial (partial: Partial): void
+  value (): Value | undefined
+}
+
+function openAccumulator (aggregate: Aggregate): Accumulator {
+  switch (aggregate.function) {
+    case 'count': return new Count()
+    case 'dc': return new DistinctCount()
+    case 'values': return new DistinctValues()
+    case 'min': return new Extreme(-1)
+    case 'max': return new Extreme(1)
+    default: return aggregate.function satisfies never
+  }
+}
+
+/** R34: counts results, or the values of a field. */
+class Count implements Accumulator {
+  #count = 0
+  add (value: Value | undefined): void {
+    if (value !== undefined) this.#count += isMultivalue(value) ? value.length : 1
+  }
+
+  addPartial (partial: Partial): void { this.#count += typeof partial === 'number' ? partial : partial.length }
+  value (): number { return this.#count }
+}
+
+/** R36: the distinct values in UTF-8 order. */
+class DistinctValues implements Accumulator {
+  readonly #values = new Map<string, Scalar>()
+  add (value: Value | undefined): void {
+    if (typeof value === 'string') this.#values.set(value, value)
+    else distinctByText(toScalars(value), this.#values)
+  }
+
+  addPartial (partial: Partial): void { distinctByText(toList(partial), this.#values) }
+  value (): Value | undefined {
+    return toValue([...this.#values.keys()].sort(compareUtf8).map(text => this.#values.get(text)!))
+  }
+}
+
+/** R35: how many distinct values there are, case-sensitively. */
+class DistinctCount implements Accumulator {
+  readonly #texts = new Set<string>()
+  add (value: Value | undefined): void {
+    if (typeof value === 'string') this.#texts.add(value)
+    else this.addPartial(toScalars(value))
+  }
+
+  addPartial (partial: Partial): void {
+    for (const value of toList(partial)) this.#texts.add(toText(value))
+  }
+
+  value (): number { return this.#texts.size }
+}
+
+/** R38: the least (sign -1) or greatest (sign 1) value. */
+class Extreme implements Accumulator {
+  #best: Scalar | undefined
+  constructor (readonly sign: 1 | -1) {}
+
+  add (value: Value | undefined): void {
+    if (value === undefined) return
+    if (isMultivalue(value)) value.forEach(scalar => this.#take(scalar))
+    else this.#take(value)
+  }
+
+  addPartial (partial: Partial): void { toList(partial).forEach(scalar => this.#take(scalar)) }
+  value (): Scalar | undefined { return this.#best }
+
+  #take (value: Scalar): void {
+    if (this.#best === undefined) this.#best = value
+    else {
+      const order = compareScalars(value, this.#best) * this.sign
+      if (order > 0 || (order === 0 && typeof value === 'string')) this.#best = value
+    }
+  }
+}
+
+function toList (partial: Partial): readonly Scalar[] {
+  return typeof partial === 'number' ? [partial] : partial
+}

@@ -1,0 +1,9 @@
+import type { WhereStage } from '../ast.js'
+import { compileExpression } from '../expression.js'
+import type { Row } from '../row.js'
+
+/** R53: whether a row is kept, which it is only if the condition is true; false and null drop it. */
+export function compileWhere (stage: WhereStage): (row: Row) => boolean {
+  const evaluate = compileExpression(stage.expr)
+  return row => evaluate(row.values) === true
+}

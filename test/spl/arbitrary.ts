@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import type { Scalar, Value } from '../../src/spl/row.js'
+
+/** Characters that comparisons, folding, escapes and orders tend to get wrong. */
+const PIECES = ['a', 'A', 'b', 'é', 'É', 'e\u0301', 'İ', 'i', 'Σ', 'σ', 'ς', 'ß', 'K', '😀', '～', '\ue000', '\u0000', '\n', ' ', '%', '_', '*', '[', ']', '"', "'", '\\', '|', '`', '$', '1', '0', '.', '-', ',', '(', ')', '=']
+
+/** Well-formed text of few distinct characters, so that equal and nearly equal pieces are common. */
+export const anyText = fc.oneof(
+  fc.array(fc.constantFrom(...PIECES), { maxLength: 6 }).map(pieces => pieces.join('')),
+  fc.string({ unit: 'binary', maxLength: 5 }).map(text => text.toWellFormed()),
+)
+
+/** One value of a field. */
+export const anyScalar: fc.Arbitrary<Scalar> = fc.oneof(
+  anyText,
+  fc.constantFrom<Scalar>('', '0', '7', '007', '7.0', 7, 42, '42', -1, '-1', 1e21, '1e21', '1e+21', 0.5, 'x', 'X'),
+  fc.integer(),
+)
+
+/** A field's value. */
+export const anyValue: fc.Arbitrary<Value> = fc.oneof({ weight: 4, arbitrary: anyScalar }, fc.array(anyScalar, { minLength: 2, maxLength: 3 }))
+
+const quoted = anyText.map(text => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`)
+/** A field as SPL writes it. */
+export const anyFieldText = fc.oneof(fc.constantFrom('a', 'b_c', '_time', 'as', 'x1'), quoted.filter(text => !/^"("|.*\*|.*\n)/s.test(text)))
+/** A condition of `search`, as text. */
+export const { predicate: anyPredicateText } = fc.letrec<{ predicate: string, comparison: string }>(tie => ({
+  comparison: fc.oneof(
+    fc.tuple(anyFieldText, fc.constantFrom('=', '!=', '<', '>='), quoted).map(parts => parts.join(' ')),
+    fc.tuple(anyFieldText, fc.array(quoted, { minLength: 1, maxLength: 3 })).map(([field, texts]) => `${field} IN (${texts.join(', ')})`),
+    fc.constant('*'),
+  ),
+  predicate: fc.oneof({ maxDepth: 4 },
+    tie('comparison'),
+    fc.tuple(tie('predicate'), fc.constantFrom('AND', 'OR', ''), tie('predicate')).map(parts => parts.join(' ')),
+    tie('predicate').map(text => `(${text})`),
+    tie('predicate').map(text => `NOT ${text}`),
+  ),
+}))
+/** An expression and a condition of eval and where, as text. */
+export const { value: anyExpressionText, condition: anyConditionText } = fc.letrec<{ value: string, condition: string }>(tie => ({
+  value: fc.oneof({ maxDepth: 3 },
+    fc.constantFrom('a', 'b_c', '_time', "'x y'", "'it\\'s'", "'NOT'", '1', '2.5', '1e21', '0'),
+    quoted,
+    fc.tuple(tie('value'), fc.constantFrom('+', '-', '*', '/', '%', '.'), tie('value')).map(parts => parts.join(' ')),
+    tie('value').map(text => `(${text})`),
+    tie('value').map(text => `- ${text}`),
+    fc.tuple(tie('condition'), tie('value')).map(([test, text]) => `if(${test}, ${text}, null())`),
+    fc.tuple(fc.constantFrom('len', 'lower', 'upper', 'mvcount', 'round', 'tostring', 'coalesce'), tie('value')).map(([name, text]) => `${name}(${text})`),
+  ),
+  condition: fc.oneof({ maxDepth: 4 },
+    fc.tuple(tie('value'), fc.constantFrom('=', '==', '!=', '<', '>='), tie('value')).map(parts => parts.join(' ')),
+    fc.tuple(tie('condition'), fc.constantFrom('AND', 'or', 'XOR'), tie('condition')).map(parts => parts.join(' ')),
+    tie('condition').map(text => `(${text})`),
+    tie('condition').map(text => `NOT ${text}`),
+    tie('value').map(text => `isnull(${text})`),
+  ),
+}))

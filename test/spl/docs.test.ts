@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { CONVERT_FUNCTIONS, EVAL_FUNCTIONS, STATS_FUNCTIONS } from '../../src/spl/functions.js'
+import { COMMANDS } from '../../src/spl/parse.js'
+import { OPTIONS } from '../../src/spl/parse-stages.js'
+import { TIME_DIRECTIVES } from '../../src/spl/strftime.js'
+
+const docs = readFileSync(fileURLToPath(import.meta.resolve('#root/docs/spl.md')), 'utf8')
+
+/** The text below a heading, up to the next one. */
+function section (title: string): string {
+  return new RegExp(`^#+ ${title}\n([^]*?)(?=^#|$(?![^]))`, 'm').exec(docs)?.[1] ?? ''
+}
+
+/** The names in the first column of a section's table. */
+function tableNames (title: string): string[] {
+  const cells = section(title).split('\n').filter(line => line.startsWith('| `')).map(line => line.split(' | ')[0]!)
+  return cells.flatMap(cell => [...cell.matchAll(/`([a-z_]+)(?:\(\)?)?`/g)].map(match => match[1]!)).sort()
+}
+
+t.test('docs/spl.md lists every command, function, option and directive there is, and no other', async t => {
+  t.strictSame(tableNames('Commands'), [...COMMANDS.keys()].sort())
+  t.strictSame(tableNames('Functions of eval and where'), [...EVAL_FUNCTIONS.keys()].sort())
+  t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys()].sort())
+  t.strictSame([...section('Functions of convert').matchAll(/`([a-z]+)`\./g)].map(match => match[1]), [...CONVERT_FUNCTIONS])
+  t.strictSame([...section('Functions of convert').matchAll(/`(%\d?[^`])`/g)].map(match => match[1]!).sort(), [...TIME_DIRECTIVES.keys()].sort())
+  t.strictSame([...section('Commands').matchAll(/`([a-z]+)` of ([a-z]+)/g)].map(match => `${match[2]} ${match[1]}`), Object.entries(OPTIONS).flatMap(([command, names]) => names.map(name => `${command} ${name}`)))
+})

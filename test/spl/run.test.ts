@@ -1,0 +1,45 @@
+import t from 'tap'
+import { parseSearch } from '../../src/spl/parse.js'
+import { runStages } from '../../src/spl/stages/run.js'
+import type { Row } from '../../src/spl/row.js'
+
+function * countingRows (total: number, onRow: () => void): Iterable<Row> {
+  for (let id = 0; id < total; id++) {
+    onRow()
+    yield { values: new Map([['_time', id]]), origin: [id] }
+  }
+}
+
+const stagesOf = (text: string) => parseSearch(text, new Map()).stages
+
+t.test('alive is asked every so many rows, and stops the search by throwing', async t => {
+  let read = 0
+  let asked = 0
+  const alive = () => { if (++asked === 3) throw new Error('deadline') }
+
+  t.throws(() => [...runStages(stagesOf('* | stats count BY _time'), countingRows(1e6, () => read++), { timeZone: 'UTC', alive })], /deadline/)
+
+  t.ok(read < 10_000, `${read} rows were read`)
+})
+
+t.test('alive is asked while the rows of stats go by, too', async t => {
+  let asked = 0
+  const rows = runStages(stagesOf('* | stats count BY _time | where count>1'), countingRows(5_000, () => {}), { timeZone: 'UTC', alive: () => asked++ })
+
+  t.equal([...rows].length, 0)
+  t.equal(asked, 10)
+})
+
+t.test('rows come as they are read, and are read no further than asked', async t => {
+  let read = 0
+  const rows = runStages(stagesOf('* | bin _time span=2s | eval x=_time | where x>3 | convert ctime(x) | table x'), countingRows(1e9, () => read++), { timeZone: 'UTC', alive: () => {} })
+
+  const first = rows[Symbol.iterator]().next()
+
+  t.strictSame(first.value?.origin, [4], 'table keeps where the row comes from')
+  t.equal(read, 5)
+})
+
+t.test('an unknown time zone is refused before the first row', async t => {
+  t.throws(() => runStages(stagesOf('* | convert ctime(_time)'), [], { timeZone: 'Mars/Olympus', alive: () => {} }), /Unknown time zone/)
+})
