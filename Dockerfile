@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+
+# Builds with everything a native module needs; nothing of it is in the image that runs.
+FROM node:26-trixie AS build
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json ./
+COPY src ./src
+# `prepare` compiles src to dist.
+RUN npm ci
+RUN npm prune --omit=dev --ignore-scripts
+
+FROM node:26-trixie-slim
+ENV NODE_ENV=production \
+    HECATE_LISTEN_HOST=0.0.0.0 \
+    HECATE_LISTEN_PORT=8088 \
+    HECATE_DATA_DIR=/data
+WORKDIR /app
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY package.json LICENSE ./
+COPY migrations ./migrations
+COPY detections ./detections
+RUN mkdir --mode=0700 /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 8088
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.HECATE_LISTEN_PORT}/healthz`).then(res => process.exit(res.ok ? 0 : 1), () => process.exit(1))"]
+# Node as process 1 hears SIGTERM itself; a shell or npm between would swallow it.
+CMD ["node", "dist/main.js", "serve"]

@@ -1,0 +1,56 @@
+-- The whole schema of a new partition: events that arrived on one day (UTC).
+
+-- What the catalogue knows of the partition; one row, written in the transaction of the events it speaks of.
+CREATE TABLE partition (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  fields_hash TEXT NOT NULL,        -- of the field tables its columns were written with
+  first_id INTEGER,                 -- null while empty
+  last_id INTEGER NOT NULL,         -- the mark that ids are dealt from; never falls
+  event_count INTEGER NOT NULL,
+  min_time_us INTEGER,
+  max_time_us INTEGER
+) STRICT;
+
+-- Values of columns with few different ones; a number (is_number) is kept as its text.
+CREATE TABLE dictionary (
+  id INTEGER PRIMARY KEY,
+  field TEXT NOT NULL,
+  value TEXT NOT NULL,
+  is_number INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX dictionary_field_value_idx ON dictionary (field, value, is_number);
+
+-- Envelopes compressed together as they came. Ids first_id..last_id, without a gap.
+CREATE TABLE block (
+  first_id INTEGER PRIMARY KEY,
+  last_id INTEGER NOT NULL,
+  min_time_us INTEGER NOT NULL,
+  max_time_us INTEGER NOT NULL,
+  odd INTEGER NOT NULL              -- 1: some event has a field that its column can't hold; search reads the envelopes
+) STRICT;
+CREATE INDEX block_max_time_us_idx ON block (max_time_us, first_id, last_id, min_time_us, odd);
+CREATE INDEX block_min_time_us_idx ON block (min_time_us, first_id, last_id, max_time_us, odd);
+
+CREATE TABLE block_data (
+  first_id INTEGER PRIMARY KEY REFERENCES block,
+  data BLOB NOT NULL
+) STRICT;
+
+-- One narrow row per event. Text columns hold the value, the others the id of a dictionary entry; null is no value.
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY,
+  time_us INTEGER NOT NULL,
+  host INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  sourcetype INTEGER NOT NULL,
+  "index" INTEGER NOT NULL,
+  cluster_name INTEGER,
+  node_name INTEGER,
+  pod_namespace INTEGER,
+  pod_name INTEGER,
+  pod_image_name INTEGER,
+  process_name INTEGER,
+  process TEXT,
+  parent_process_name INTEGER,
+  user_id INTEGER
+) STRICT;

@@ -1,0 +1,196 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ActiveDetection, Detections } from '../detect/detections.js'
+import { rowToJson } from '../detect/findings.js'
+import type { Ledger } from '../detect/ledger.js'
+import { evaluate } from '../detect/run.js'
+import { Risk, Schedule } from '../detection.js'
+import { toRfc3339 } from '../event.js'
+import { AppError } from '../errors.js'
+import type { FindingStore, RunRecord } from '../store/control/findings.js'
+import type { EventStore } from '../store/events.js'
+import { problemReplies } from './problem.js'
+import type { TimeContext } from './query.js'
+import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, toCursor, toWindowText, WindowText } from './query.js'
+
+export interface DetectionDeps {
+  readonly events: EventStore
+  readonly detections: Detections
+  readonly ledger: Ledger
+  readonly findings: FindingStore
+  readonly time: TimeContext
+  readonly signal: AbortSignal
+}
+
+const Origin = z.enum(['config', 'api', 'file', 'default'])
+
+const DetectionView = z.object({
+  id: z.string(),
+  uuid: z.string().nullable(),
+  name: z.string().nullable(),
+  version: z.number().int().nullable(),
+  type: z.string().nullable(),
+  status: z.string().nullable(),
+  description: z.string().nullable(),
+  search: z.string().nullable(),
+  risk: Risk.nullable(),
+  mitre_attack: z.array(z.string()),
+  analytic_story: z.array(z.string()),
+  file: z.string(),
+  enabled: z.boolean(),
+  schedule: Schedule,
+  origins: z.object({ enabled: Origin, cron: Origin, earliest: Origin, latest: Origin }).describe('where each setting comes from; the API can\'t change what the configuration sets'),
+  definition: z.string().nullable().describe('hash of all that decides what the detection gives; null where the file has errors'),
+  next_run: z.string().nullable(),
+  errors: z.array(z.object({ line: z.number().int(), column: z.number().int(), message: z.string() })),
+}).meta({ id: 'Detection' })
+
+const RunView = z.object({
+  id: z.string(),
+  detection_id: z.string(),
+  scheduled_time: z.string(),
+  window: WindowText,
+  status: z.enum(['succeeded', 'failed']),
+  row_count: z.number().int(),
+  scanned_events: z.number().int(),
+  findings: z.object({ created: z.number().int(), revised: z.number().int(), unchanged: z.number().int() }),
+  started_at: z.string(),
+  finished_at: z.string(),
+  error: z.string().optional(),
+}).meta({ id: 'Run' })
+
+const Id = z.strictObject({ id: z.string().min(1).max(300) })
+
+/** /detections: searches on a schedule, their previews and runs. */
+export async function detectionRoutes (app: FastifyInstance, { events, detections, ledger, findings, time, signal }: DetectionDeps) {
+  const routes = app.withTypeProvider<ZodTypeProvider>()
+  const view = (active: ActiveDetection) => toView(active, ledger.nextSlotMs(active.id))
+
+  routes.get('/detections', {
+    schema: { summary: 'Detections, by id', tags: ['detections'], querystring: Page, response: { 200: pageOf(DetectionView), ...problemReplies } },
+  }, async ({ query }) => {
+    const [after] = query.cursor === undefined ? [''] : readCursor(query.cursor, z.tuple([z.string()]))
+    const all = detections.list()
+    const rest = all.filter(({ id }) => id > after)
+    const page = rest.slice(0, limitOf(query))
+    return {
+      items: page.map(view),
+      next_cursor: rest.length > page.length ? toCursor([page.at(-1)!.id]) : null,
+      ...(query.count === 'exact' ? { total: all.length } : {}),
+    }
+  })
+
+  routes.get('/detections/:id', {
+    schema: { summary: 'One detection', tags: ['detections'], params: Id, response: { 200: DetectionView, ...problemReplies } },
+  }, async ({ params }) => view(detections.get(params.id)))
+
+  routes.patch('/detections/:id', {
+    config: { role: 'admin' },
+    schema: {
+      summary: 'Enable, disable, schedule',
+      tags: ['detections'],
+      params: Id,
+      body: z.strictObject({
+        enabled: z.boolean().optional(),
+        schedule: z.strictObject(Schedule.partial().shape).optional(),
+      }),
+      response: { 200: DetectionView, ...problemReplies },
+    },
+  }, async ({ params, body }) => view(ledger.patch(detections.get(params.id).id, body)))
+
+  routes.post('/detections/:id/preview', {
+    schema: {
+      summary: 'Rows that the detection would give; nothing is written',
+      tags: ['detections'],
+      params: Id,
+      body: z.strictObject({ scheduled_time: TimeInput.optional(), earliest: TimeInput.optional(), latest: TimeInput.optional() }),
+      response: { 200: z.object({ window: WindowText, rows: z.array(z.unknown()) }), ...problemReplies },
+    },
+  }, async ({ params, body }) => {
+    const compiled = runnable(detections.get(params.id))
+    const { scheduled_time: scheduled, earliest, latest } = body
+    if ((scheduled === undefined) === (earliest === undefined && latest === undefined)) {
+      throw new AppError('invalid', 'give either scheduled_time, or earliest and latest')
+    }
+    const window = scheduled === undefined
+      ? resolveWindow({ earliest, latest }, time)
+      : compiled.windowOf(slotMsOf(scheduled, time))
+    const { rows } = await evaluate(compiled, window, events.position(), { events, signal })
+    return { window: toWindowText(window), rows: rows.map(({ values }) => rowToJson(values)) }
+  })
+
+  routes.post('/detections/:id/runs', {
+    config: { role: 'analyst' },
+    schema: {
+      summary: 'Run the detection as if it were that time',
+      tags: ['detections'],
+      params: Id,
+      body: z.strictObject({ scheduled_time: TimeInput }),
+      response: { 200: RunView, ...problemReplies },
+    },
+  }, async ({ params, body }) => {
+    return toRunView(await ledger.run(runnable(detections.get(params.id)).definition.detection_id, slotMsOf(body.scheduled_time, time)))
+  })
+
+  routes.get('/detections/:id/runs', {
+    schema: { summary: 'Runs, newest first', tags: ['detections'], params: Id, querystring: Page.omit({ count: true }), response: { 200: pageOf(RunView), ...problemReplies } },
+  }, async ({ params, query }) => {
+    const limit = limitOf(query)
+    const [startedMs, id] = query.cursor === undefined ? [] : readCursor(query.cursor, z.tuple([z.number(), z.string()]))
+    const runs = findings.runs(detections.get(params.id).id, limit + 1, startedMs === undefined || id === undefined ? undefined : { startedMs, id })
+    const page = runs.slice(0, limit)
+    const last = runs.length > limit ? page.at(-1) : undefined
+    return { items: page.map(toRunView), next_cursor: last === undefined ? null : toCursor([last.started_ms, last.id]) }
+  })
+}
+
+function runnable ({ compiled, errors }: ActiveDetection) {
+  if (compiled === null) throw new AppError('invalid', `the detection has errors: ${errors.map(({ message }) => message).join('; ')}`)
+  return compiled
+}
+
+/** A slot is a whole second. */
+function slotMsOf (scheduled: TimeInput, time: TimeContext): number {
+  const { earliestUs } = resolveWindow({ earliest: scheduled }, time)
+  return Math.floor(earliestUs / 1_000_000) * 1000
+}
+
+function toView ({ id, file, detection, settings, compiled, errors }: ActiveDetection, nextSlotMs: number | null): z.infer<typeof DetectionView> {
+  return {
+    id,
+    uuid: detection?.uuid ?? null,
+    name: detection?.name ?? null,
+    version: detection?.version ?? null,
+    type: detection?.type ?? null,
+    status: detection?.status ?? null,
+    description: detection?.description ?? null,
+    search: detection?.search ?? null,
+    risk: detection?.risk ?? null,
+    mitre_attack: [...detection?.mitre_attack ?? []],
+    analytic_story: [...detection?.analytic_story ?? []],
+    file,
+    enabled: settings.enabled,
+    schedule: settings.schedule,
+    origins: settings.origins,
+    definition: compiled?.hash ?? null,
+    next_run: nextSlotMs === null ? null : new Date(nextSlotMs).toISOString(),
+    errors: [...errors],
+  }
+}
+
+function toRunView (run: RunRecord): z.infer<typeof RunView> {
+  return {
+    id: run.id,
+    detection_id: run.detection_id,
+    scheduled_time: new Date(run.slot_ms).toISOString(),
+    window: { earliest: toRfc3339(run.earliest_us), latest: toRfc3339(run.latest_us) },
+    status: run.status,
+    row_count: run.row_count,
+    scanned_events: run.scanned_events,
+    findings: { created: run.created, revised: run.revised, unchanged: run.unchanged },
+    started_at: new Date(run.started_ms).toISOString(),
+    finished_at: new Date(run.finished_ms).toISOString(),
+    ...(run.error === null ? {} : { error: run.error }),
+  }
+}

@@ -1,0 +1,25 @@
+import type { SwaggerOptions } from '@fastify/swagger'
+
+type OpenapiDocument = NonNullable<Extract<SwaggerOptions, { openapi?: unknown }>['openapi']>
+
+/** What the API document says besides the routes, which describe themselves. */
+export function openapiOptions (version: string): OpenapiDocument {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Hecate',
+      version,
+      description: 'Events, searches, detections and risk findings. HEC itself, at /services/collector, is as Splunk documents it.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'an API key' } } },
+    security: [{ key: [] }],
+    tags: [
+      { name: 'events', description: 'What forwarders sent' },
+      { name: 'search', description: 'SPL over events' },
+      { name: 'detections', description: 'Searches on a schedule' },
+      { name: 'findings', description: 'What detections found' },
+      { name: 'probes', description: 'For Kubernetes and Prometheus' },
+    ],
+  }
+}

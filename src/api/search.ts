@@ -1,0 +1,73 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { rowToJson } from '../detect/findings.js'
+import { compileSearch } from '../detect/search.js'
+import { AppError } from '../errors.js'
+import { SplError } from '../spl/errors.js'
+import type { Macros } from '../spl/macro.js'
+import type { SearchPlan } from '../spl/plan.js'
+import type { Row } from '../spl/row.js'
+import type { EventStore } from '../store/events.js'
+import { problemReplies } from './problem.js'
+import type { TimeContext } from './query.js'
+import { resolveWindow, TimeInput, toWindowText, WindowText } from './query.js'
+
+const DEFAULT_LIMIT = 1000
+
+/** POST /search: SPL over events, nothing written. */
+export async function searchRoutes (app: FastifyInstance, { events, macros, time }: { events: EventStore, macros: Macros, time: TimeContext }) {
+  app.withTypeProvider<ZodTypeProvider>().post('/search', {
+    schema: {
+      summary: 'Run SPL',
+      tags: ['search'],
+      body: z.strictObject({
+        search: z.string().min(1).max(100_000),
+        earliest: TimeInput.optional(),
+        latest: TimeInput.optional(),
+        limit: z.number().int().min(1).max(10_000).optional().describe(`rows at most; ${DEFAULT_LIMIT} where it is missing`),
+      }),
+      response: {
+        200: z.object({
+          fields: z.array(z.string()).describe('columns in order'),
+          rows: z.array(z.unknown()).describe('objects; a multivalue is an array, a null field is left out'),
+          truncated: z.boolean().describe('whether the limit cut rows off'),
+          window: WindowText,
+          stats: z.object({ scanned_events: z.number().int(), elapsed_ms: z.number() }),
+        }),
+        ...problemReplies,
+      },
+    },
+  }, async ({ body }, reply) => {
+    const startedMs = time.now()
+    const window = resolveWindow(body, time)
+    const plan = compile(body.search, macros)
+    const abort = new AbortController()
+    reply.raw.once('close', () => abort.abort()) // nobody waits for the rows any more
+    const { rows, truncated, scannedEvents } = await events.search(plan, {
+      window, position: events.position(), timeZone: time.timeZone, limit: body.limit ?? DEFAULT_LIMIT, signal: abort.signal,
+    })
+    return {
+      fields: columnsOf(plan, rows),
+      rows: rows.map(({ values }) => rowToJson(values)),
+      truncated,
+      window: toWindowText(window),
+      stats: { scanned_events: scannedEvents, elapsed_ms: time.now() - startedMs },
+    }
+  })
+}
+
+/** Throws AppError `invalid` with the line, the caret and the reason. */
+function compile (search: string, macros: Macros): SearchPlan {
+  try {
+    return compileSearch(search, macros)
+  } catch (error) {
+    if (error instanceof SplError) throw new AppError('invalid', error.message, { cause: error, errors: [{ pointer: '/search', detail: error.detail }] })
+    throw error
+  }
+}
+
+/** The columns that the search names, else all that the rows have, in the order they come up. */
+function columnsOf ({ columns }: SearchPlan, rows: readonly Row[]): string[] {
+  return [...columns ?? new Set(rows.flatMap(({ values }) => [...values.keys()]))]
+}

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import rateLimit from '@fastify/rate-limit'
+import swagger from '@fastify/swagger'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
+import { fastify, LogController } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { Registry } from 'prom-client'
+import type { FindKey } from './api/auth.js'
+import { useApiKeys } from './api/auth.js'
+import type { DetectionDeps } from './api/detections.js'
+import { detectionRoutes } from './api/detections.js'
+import { eventRoutes } from './api/events.js'
+import { findingRoutes } from './api/findings.js'
+import { openapiOptions } from './api/openapi.js'
+import { probeRoutes } from './api/probes.js'
+import type { Readiness } from './api/probes.js'
+import { useProblems } from './api/problem.js'
+import { searchRoutes } from './api/search.js'
+import type { ByteBudget } from './hec/body.js'
+import { hec } from './hec/hec.js'
+import type { HecMetrics } from './hec/metrics.js'
+import { hecBody } from './hec/reply.js'
+import type { Tokens } from './hec/token.js'
+import type { Macros } from './spl/macro.js'
+
+export interface AppDeps extends DetectionDeps {
+  readonly tokens: Tokens
+  readonly findKey: FindKey
+  readonly budget: ByteBudget
+  readonly registry: Registry
+  readonly hecMetrics: HecMetrics
+  readonly maxBodyBytes: number
+  readonly macros: Macros
+  readonly readiness: () => Readiness
+  /** Set once SIGTERM came: HEC refuses, and every reply closes its connection. */
+  readonly isShuttingDown: () => boolean
+  readonly version: string
+  readonly log: FastifyBaseLogger
+}
+
+type SwaggerObject = Parameters<typeof jsonSchemaTransformObject>[0]
+
+/** Named schemas once: each comes with a twin for requests, which no route uses. */
+function withoutInputTwins (input: SwaggerObject): ReturnType<typeof jsonSchemaTransformObject> {
+  const document = jsonSchemaTransformObject(input) as { components?: { schemas?: Record<string, unknown> } }
+  const schemas = document.components?.schemas ?? {}
+  for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name]
+  return document as ReturnType<typeof jsonSchemaTransformObject>
+}
+
+/** Longer than any forwarder keeps an idle connection; Node's own 5 s is shorter than they assume (hec.md section 8). */
+const KEEP_ALIVE_MS = 120_000
+
+/** The whole HTTP face. It listens to nothing, so tests inject into it. */
+export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: deps.log,
+    logController: new LogController({ disableRequestLogging: true }), // a line per HEC request would cost more than the request
+    genReqId: () => randomUUID(),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: true },
+    frameworkErrors: (_error, _request, reply: FastifyReply) => {
+      // A URL that can't be decoded belongs to no route.
+      reply.code(404).header('content-type', 'application/json; charset=UTF-8').send(hecBody(404))
+    },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  await app.register(swagger, { openapi: openapiOptions(deps.version), transform: jsonSchemaTransform, transformObject: withoutInputTwins })
+  await app.register(rateLimit, { global: false })
+  app.addHook('onSend', async (_request, reply) => {
+    if (deps.isShuttingDown()) reply.header('connection', 'close')
+  })
+  useProblems(app)
+
+  await app.register(hec, {
+    prefix: '/services/collector',
+    events: deps.events,
+    tokens: deps.tokens,
+    budget: deps.budget,
+    metrics: deps.hecMetrics,
+    maxBodyBytes: deps.maxBodyBytes,
+    isShuttingDown: deps.isShuttingDown,
+    now: deps.time.now,
+  })
+  await app.register(probeRoutes, deps)
+  await app.register(async api => {
+    useApiKeys(api, deps.findKey)
+    await api.register(eventRoutes, deps)
+    await api.register(searchRoutes, deps)
+    await api.register(detectionRoutes, deps)
+    await api.register(findingRoutes, deps)
+  }, { prefix: '/api/v1' })
+  return app
+}

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import type { Config } from '../config.js'
+import type { FirstSecrets } from '../credentials.js'
+import { flagOf, loadConfig, SCALAR_KEYS } from '../config.js'
+import { systemClock } from '../schedule/loop.js'
+import { openServer } from '../server.js'
+import type { CommandContext } from './command.js'
+import { aborted, UsageError } from './command.js'
+
+export const usage = `hecate serve [--config FILE] [--KEY VALUE …]
+
+  Takes HEC requests, runs detections, serves the API. Settings come from flags, then the
+  environment, then the file, then the defaults (docs/config.md):
+
+${SCALAR_KEYS.map(key => `  --${flagOf(key).padEnd(24)} HECATE_${key.replaceAll('.', '_').toUpperCase()}`).join('\n')}
+`
+
+/** Serves until the process is told to stop. */
+export async function serve (context: CommandContext): Promise<number> {
+  const { stdout, signal, version } = context
+  const config = loadConfig(toSource(context))
+  const log = pino({ level: 'info' })
+  const server = await openServer(config, { clock: systemClock, log, version })
+  try {
+    const { url, firstSecrets } = await server.start()
+    showFirstSecrets(firstSecrets, config, url, stdout, path => log.info({ path }, 'first token and key are in this file'))
+    log.info({ url, data_dir: config.data.dir, version }, 'serving')
+    await aborted(signal)
+    log.info('shutting down')
+  } finally {
+    await server.close()
+  }
+  return 0
+}
+
+/** `--config` and a flag for every scalar setting. */
+function toSource ({ args, env, cwd }: CommandContext) {
+  const options = Object.fromEntries(['config', ...SCALAR_KEYS.map(flagOf)].map(name => [name, { type: 'string' as const }]))
+  let values: Record<string, string | boolean | undefined>
+  try {
+    values = parseArgs({ args: [...args], options, strict: true }).values
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+  const flags: Record<string, string> = {}
+  for (const key of SCALAR_KEYS) {
+    const value = values[flagOf(key)]
+    if (typeof value === 'string') flags[key] = value
+  }
+  return { file: typeof values.config === 'string' ? values.config : env.HECATE_CONFIG, env, flags, cwd }
+}
+
+/** On a terminal they are shown once; elsewhere what is printed ends up in somebody's log, so they go into a file that only the owner reads. */
+function showFirstSecrets ({ token, key }: FirstSecrets, config: Config, url: string, stdout: NodeJS.WriteStream, logPath: (path: string) => void): void {
+  const lines: string[] = []
+  if (token !== null) {
+    lines.push(`HEC token  ${token}`, `Try it     curl ${url}/services/collector/event -H 'Authorization: Splunk ${token}' -d '{"event":"hello"}'`)
+  }
+  if (key !== null) {
+    lines.push(`API key    ${key}  (role admin)`, `Try it     curl ${url}/api/v1/events -H 'Authorization: Bearer ${key}'`)
+  }
+  if (lines.length === 0) return
+  const text = `${lines.join('\n')}\n`
+  if (stdout.isTTY) stdout.write(`\nHecate was started for the first time. These are shown once:\n\n${text}\n`)
+  else {
+    const path = join(config.data.dir, 'first-start')
+    writeFileSync(path, text, { mode: 0o600, flag: 'w' })
+    logPath(path)
+  }
+}

@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { LineCounter, parse as parseYaml, parseDocument } from 'yaml'
+import { z } from 'zod'
+
+/** A configuration that can't be used: exit code 2. The message names file, line and key. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/** Keys of later versions are taken with the value that changes nothing. */
+const NOT_YET = 'is not supported yet'
+
+const Name = z.string().min(1).max(200)
+const Secret = z.string().min(1).max(1000)
+
+const Token = z.strictObject({
+  name: Name,
+  token: Secret,
+  index: Name.default('main'),
+  indexes: z.array(Name).default([]),
+  sourcetype: Name.optional(),
+  source: Name.optional(),
+  host: Name.optional(),
+  ack: z.literal(false, NOT_YET).default(false),
+  enabled: z.boolean().default(true),
+  query_string_auth: z.literal(false, NOT_YET).default(false),
+})
+
+export const Role = z.enum(['viewer', 'analyst', 'admin'])
+export type Role = z.infer<typeof Role>
+
+const Override = z.strictObject({
+  enabled: z.boolean().optional(),
+  cron: z.string().optional(),
+  earliest: z.string().optional(),
+  latest: z.string().optional(),
+})
+export type Override = z.infer<typeof Override>
+
+/** Every key with its default; docs/config.md says what each is for. */
+const Config = z.strictObject({
+  listen: z.strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: z.number().int().min(0).max(65535).default(8088),
+  }).prefault({}),
+  data: z.strictObject({
+    dir: z.string().min(1).default('./data'),
+    durability: z.enum(['full', 'normal']).default('full'),
+  }).prefault({}),
+  indexes: z.array(Name).min(1).default(['main', 'cisco_isovalent', 'metrics']),
+  hec: z.strictObject({
+    compatibility: z.enum(['keep', 'splunk']).default('keep'),
+    max_body_bytes: z.number().int().min(1).default(64 << 20),
+    max_event_bytes: z.number().int().min(1).default(5 << 20),
+    time_from: z.literal('arrival', NOT_YET).default('arrival'),
+    tokens: z.array(Token).default([]),
+  }).prefault({}),
+  detections: z.strictObject({
+    shipped: z.boolean().default(true),
+    paths: z.array(z.string().min(1)).default([]),
+    macros: z.tuple([], NOT_YET).default([]),
+    lookups: z.tuple([], NOT_YET).default([]),
+    define: z.record(z.string(), z.string()).default({}),
+    overrides: z.record(z.string(), Override).default({}),
+  }).prefault({}),
+  timezone: z.string().refine(isTimeZone, 'is no IANA time zone').default('UTC'),
+  api: z.strictObject({
+    keys: z.array(z.strictObject({ name: Name, key: Secret, role: Role })).default([]),
+  }).prefault({}),
+  notify: z.tuple([], NOT_YET).default([]),
+})
+export type Config = z.infer<typeof Config>
+
+/** Every key by its path, for the docs' test: sections hold keys, a list or a record is one. */
+export const CONFIG_KEYS: readonly string[] = Object.entries(Config.shape).flatMap(([section, schema]) => {
+  const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape).map(key => `${section}.${key}`) : [section]
+})
+export const TOKEN_KEYS: readonly string[] = Object.keys(Token.shape)
+
+export interface ConfigSource {
+  /** Path of the YAML file, if one was given. */
+  readonly file?: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** `listen.port` → value, from the command line. */
+  readonly flags: Readonly<Record<string, string>>
+  /** Relative paths that are not from the file are relative to it. */
+  readonly cwd: string
+}
+
+/** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
+export const SCALAR_KEYS = [
+  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'detections.shipped', 'timezone',
+] as const
+
+export function flagOf (key: string): string {
+  return key.replaceAll('.', '-').replaceAll('_', '-')
+}
+
+/** Flag over environment over file over default. Throws ConfigError. */
+export function loadConfig ({ file, env, flags, cwd }: ConfigSource): Config {
+  const { tree, lineOf } = file === undefined ? { tree: {}, lineOf: () => '' } : readFile(resolve(cwd, file))
+  const paths = resolvePaths(tree, file === undefined ? cwd : dirname(resolve(cwd, file)))
+  const origin = new Map<string, string>()
+  for (const key of SCALAR_KEYS) {
+    const variable = `HECATE_${key.replaceAll('.', '_').toUpperCase()}`
+    const [text, from] = flags[key] !== undefined ? [flags[key], `--${flagOf(key)}`] : [env[variable], variable]
+    if (text === undefined) continue
+    origin.set(key, from)
+    setKey(paths, key, key === 'data.dir' ? resolve(cwd, text) : scalarOf(key, text))
+  }
+  const parsed = Config.safeParse(paths)
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map(issue => describe(issue, file, lineOf, origin)).join('\n'))
+  const config = resolveSecrets(parsed.data, dirname(resolve(cwd, file ?? '.')), env)
+  checkConsistency(config)
+  return { ...config, data: { ...config.data, dir: resolve(cwd, config.data.dir) } }
+}
+
+function readFile (path: string): { tree: Record<string, unknown>, lineOf: (path: readonly PropertyKey[]) => string } {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`)
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  if (document.errors.length > 0) throw new ConfigError(document.errors.map(({ message }) => `${path}: ${message}`).join('\n'))
+  const tree: unknown = document.toJS() ?? {}
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) throw new ConfigError(`${path}: expected keys and values`)
+  return {
+    tree: tree as Record<string, unknown>,
+    lineOf (keys) {
+      // The deepest part of the path that is in the file; an unknown key is there, a missing one only by its parent.
+      for (let depth = keys.length; depth > 0; depth--) {
+        const node = document.getIn(keys.slice(0, depth), true) as { range?: [number, number, number] } | undefined
+        if (node?.range !== undefined) return `:${lines.linePos(node.range[0]).line}`
+      }
+      return ''
+    },
+  }
+}
+
+/** Paths in the file are relative to it (contract). */
+function resolvePaths (tree: Record<string, unknown>, base: string): Record<string, unknown> {
+  const copy = structuredClone(tree) as { data?: { dir?: unknown }, detections?: { paths?: unknown } }
+  if (typeof copy.data?.dir === 'string') copy.data.dir = resolve(base, copy.data.dir)
+  if (Array.isArray(copy.detections?.paths)) {
+    copy.detections.paths = copy.detections.paths.map(path => typeof path === 'string' ? resolve(base, path) : path)
+  }
+  return copy as Record<string, unknown>
+}
+
+function setKey (tree: Record<string, unknown>, key: string, value: unknown): void {
+  const [section, name] = key.split('.') as [string, string?]
+  if (name === undefined) tree[section] = value
+  else {
+    const inner = tree[section] ?? {}
+    if (typeof inner === 'object') tree[section] = { ...inner, [name]: value }
+  }
+}
+
+function scalarOf (key: string, text: string): unknown {
+  return /port|bytes|shipped/.test(key) ? parseYaml(text) : text
+}
+
+function describe (issue: z.core.$ZodIssue, file: string | undefined, lineOf: (path: readonly PropertyKey[]) => string, origin: Map<string, string>): string {
+  const paths = issue.code === 'unrecognized_keys' ? issue.keys.map(key => [...issue.path, key]) : [issue.path]
+  return paths.map(path => {
+    const key = path.map(String).join('.')
+    const where = origin.get(key) ?? (file === undefined ? '' : `${file}${lineOf(path)}`)
+    const what = issue.code === 'unrecognized_keys' ? 'unknown key' : issue.message
+    return `${where === '' ? '' : `${where}: `}${key}: ${what}`
+  }).join('\n')
+}
+
+/** `file:/path` is the file's first line, `env:NAME` the variable. */
+function resolveSecrets (config: Config, base: string, env: ConfigSource['env']): Config {
+  const secret = (text: string, key: string): string => {
+    if (text.startsWith('env:')) {
+      const value = env[text.slice(4)]
+      if (value === undefined || value === '') throw new ConfigError(`${key}: environment variable ${text.slice(4)} is not set`)
+      return value
+    }
+    if (!text.startsWith('file:')) return text
+    try {
+      const value = readFileSync(resolve(base, text.slice(5)), 'utf8').split('\n')[0]!.trim()
+      if (value === '') throw new Error('the first line is empty')
+      return value
+    } catch (error) {
+      throw new ConfigError(`${key}: ${(error as Error).message}`)
+    }
+  }
+  return {
+    ...config,
+    hec: { ...config.hec, tokens: config.hec.tokens.map((token, i) => ({ ...token, token: secret(token.token, `hec.tokens.${i}.token`) })) },
+    api: { keys: config.api.keys.map((key, i) => ({ ...key, key: secret(key.key, `api.keys.${i}.key`) })) },
+  }
+}
+
+function checkConsistency ({ indexes, hec, api }: Config): void {
+  hec.tokens.forEach(({ index, indexes: allowed }, i) => {
+    const missing = [index, ...allowed].find(name => !indexes.includes(name))
+    if (missing !== undefined) throw new ConfigError(`hec.tokens.${i}: index "${missing}" is not in indexes`)
+  })
+  for (const [list, names] of [
+    ['hec.tokens', hec.tokens.map(({ name }) => name)],
+    ['hec.tokens', hec.tokens.map(({ token }) => token)],
+    ['api.keys', api.keys.map(({ name }) => name)],
+    ['api.keys', api.keys.map(({ key }) => key)],
+  ] as const) {
+    if (new Set(names).size < names.length) throw new ConfigError(`${list}: a name or secret is given twice`)
+  }
+}
+
+function isTimeZone (name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }) !== null
+  } catch {
+    return false
+  }
+}

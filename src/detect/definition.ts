@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import type { Definition } from '../detection.js'
+import type { Window } from '../event.js'
+import { parseCron } from '../schedule/cron.js'
+import { parseTimeModifier } from '../schedule/time-modifier.js'
+import type { SearchPlan } from '../spl/plan.js'
+import { compileSearch } from './search.js'
+
+/** A definition, ready to run. */
+export interface CompiledDefinition {
+  readonly hash: string
+  readonly definition: Definition
+  readonly plan: SearchPlan
+  /** The slot after a time; epoch milliseconds. */
+  readonly nextSlot: (afterMs: number) => number
+  /** The window of a slot, from the slot alone. */
+  readonly windowOf: (slotMs: number) => Window
+}
+
+/** A schedule that is none: an unknown cron expression or time modifier, or a window that ends before it begins. */
+export class ScheduleError extends Error {
+  override name = 'ScheduleError'
+}
+
+/** Throws SplError for the search and ScheduleError for the schedule. */
+export function compileDefinition (definition: Definition): CompiledDefinition {
+  const { schedule: { cron, earliest, latest }, time_zone: timeZone } = definition
+  const nextSlot = parseCron(cron, timeZone)
+  if (nextSlot === null) throw new ScheduleError(`"${cron}" is no cron expression of five fields that ever comes due`)
+  const windowOf = (slotMs: number): Window => ({
+    earliestUs: modified('earliest', earliest, slotMs, timeZone) * 1000,
+    latestUs: modified('latest', latest, slotMs, timeZone) * 1000,
+  })
+  const sample = windowOf(nextSlot(0))
+  if (sample.earliestUs >= sample.latestUs) throw new ScheduleError(`the window from ${earliest} to ${latest} holds no time`)
+  const plan = compileSearch(definition.search, new Map())
+  return { hash: hashOf(definition), definition, plan, nextSlot, windowOf }
+}
+
+/** SHA-256 of the definition's JSON, whose members are always in one order. */
+export function hashOf ({ detection_id, name, version, search, schedule, time_zone, risk, mitre_attack }: Definition): string {
+  const { cron, earliest, latest } = schedule
+  return createHash('sha256')
+    .update(JSON.stringify([detection_id, name, version, search, cron, earliest, latest, time_zone, risk, mitre_attack]))
+    .digest('hex')
+}
+
+function modified (name: string, text: string, slotMs: number, timeZone: string): number {
+  const time = parseTimeModifier(text, slotMs, timeZone)
+  if (time === null) throw new ScheduleError(`${name} "${text}" is no time modifier`)
+  return time
+}

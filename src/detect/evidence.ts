@@ -1,0 +1,43 @@
+import type { Window } from '../event.js'
+import { toMicroseconds } from '../event.js'
+import type { Evidence } from '../finding.js'
+import type { Predicate } from '../spl/ast.js'
+import type { SearchPlan } from '../spl/plan.js'
+import { contributingPredicate } from '../spl/plan.js'
+import type { Row } from '../spl/row.js'
+import type { EventStore, Position } from '../store/events.js'
+import { countEvents } from './search.js'
+
+/** The most events that are kept with a finding. */
+const MAX_EVIDENCE_EVENTS = 100
+
+const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
+
+/** The events behind a row: the event that it is, or those of the base predicate, the row's BY values, its bin within the window. */
+export async function findEvidence (plan: SearchPlan, row: Row, window: Window, position: Position, { events, signal }: { events: EventStore, signal: AbortSignal }): Promise<Evidence> {
+  if (plan.identity.kind === 'event') {
+    const after = { timeUs: 0, id: Number(row.origin[0]) - 1 }
+    const found = await events.find({ predicate: EVERY, window, position, order: 'id', after, limit: 1, signal })
+    return { event_count: 1, approximate: false, events: found.map(({ event }) => event) }
+  }
+  const { predicate, approximate } = contributingPredicate(plan, row.origin)
+  const scope = { window: binOf(plan, row, window), position, signal }
+  const found = await events.find({ predicate, ...scope, order: 'time', limit: MAX_EVIDENCE_EVENTS })
+  return {
+    event_count: found.length < MAX_EVIDENCE_EVENTS ? found.length : await countEvents(events, predicate, scope),
+    approximate,
+    events: found.map(({ event }) => event),
+  }
+}
+
+/** The part of the window that the row's bin takes; all of it where the row is of no bin. */
+function binOf ({ identity, binSeconds }: SearchPlan, row: Row, window: Window): Window {
+  const place = identity.kind === 'by' ? identity.fields.findIndex(({ name }) => name === '_time') : -1
+  const time = row.origin[place]
+  if (binSeconds === null || typeof time !== 'number') return window
+  const startUs = toMicroseconds(time)
+  return {
+    earliestUs: Math.max(window.earliestUs, startUs),
+    latestUs: Math.min(window.latestUs, startUs + toMicroseconds(binSeconds)),
+  }
+}

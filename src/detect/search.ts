@@ -1,0 +1,21 @@
+import type { Window } from '../event.js'
+import { COLUMNS } from '../fields/tables.js'
+import type { Predicate } from '../spl/ast.js'
+import type { Macros } from '../spl/macro.js'
+import { parseSearch } from '../spl/parse.js'
+import type { SearchPlan } from '../spl/plan.js'
+import { planCount, planSearch } from '../spl/plan.js'
+import type { EventStore, Position } from '../store/events.js'
+
+const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
+
+/** SPL text → plan over the event store. Throws SplError. */
+export function compileSearch (search: string, macros: Macros): SearchPlan {
+  return planSearch(parseSearch(search, macros), { columns: STORE_COLUMNS, pushDown: 'on' })
+}
+
+/** How many events of a window meet a condition. */
+export async function countEvents (events: EventStore, predicate: Predicate, scope: { window: Window, position: Position, signal?: AbortSignal }): Promise<number> {
+  const { rows } = await events.search(planCount(predicate, STORE_COLUMNS), { ...scope, timeZone: 'UTC', limit: 1 })
+  return rows[0]!.values.get('count') as number
+}

@@ -1,0 +1,92 @@
+import type { Scalar, Value } from '../event.js'
+import { MAX_JSON_DEPTH } from '../event.js'
+
+/**
+ * A JSON scalar as a field's value: text or a safe integer, so that every reader, SQL included, sees the same.
+ * Lone surrogates become U+FFFD, other numbers and booleans text; null is no value.
+ */
+export function toFieldValue (json: unknown): Scalar | undefined {
+  switch (typeof json) {
+    case 'string': return json.isWellFormed() ? json : json.toWellFormed()
+    case 'number': return Number.isSafeInteger(json) ? json + 0 : String(json) // + 0: no negative zero
+    case 'boolean': return String(json)
+    default: return undefined
+  }
+}
+
+/** Collected values as a field has them: none, one, or a multivalue in document order. */
+export function toValue (values: readonly Scalar[]): Value | undefined {
+  return values.length > 1 ? values : values[0]
+}
+
+/**
+ * Longer names are no fields: one long key with many below it would make gigabytes of names out of one event. Keys of
+ * Kubernetes labels have at most 317 characters.
+ */
+const MAX_NAME_CHARS = 512
+
+/**
+ * The values of one automatic field (isovalent-events.md 4.1): dotted path of keys, `{}` behind a key for the elements of
+ * its array. Keys keep their own dots, so one name can be reached by several paths; all count, in document order.
+ */
+export function lookupJsonField (json: unknown, name: string): Value | undefined {
+  const found: Scalar[] = []
+  const path = Array.isArray(json) ? name : `.${name}`
+  if (path.length <= MAX_NAME_CHARS) descend(json, path, found)
+  return toValue(found)
+}
+
+/** Every automatic field of an event, in document order. `lookupJsonField` of each name gives the same value. */
+export function jsonFields (json: unknown): Map<string, Value> {
+  const lists = new Map<string, Scalar[]>()
+  flatten(json, '', lists)
+  const fields = new Map<string, Value>()
+  for (const [path, values] of lists) fields.set(path.startsWith('.') ? path.slice(1) : path, toValue(values)!)
+  return fields
+}
+
+/** `path` is what is left of the way down: nothing, `.key…` into an object or `{}…` into an array. */
+function descend (json: unknown, path: string, found: Scalar[]): void {
+  if (path === '') {
+    const scalar = toFieldValue(json)
+    if (scalar !== undefined) found.push(scalar)
+  } else if (Array.isArray(json)) {
+    if (path.startsWith('{}')) for (const element of json) descend(element, path.slice(2), found)
+  } else if (typeof json === 'object' && json !== null && path.startsWith('.')) {
+    for (const key of Object.keys(json)) {
+      if (path.startsWith(key, 1)) descend((json as Record<string, unknown>)[key], path.slice(1 + key.length), found)
+    }
+  }
+}
+
+function flatten (json: unknown, path: string, lists: Map<string, Scalar[]>): void {
+  if (path.length > MAX_NAME_CHARS) return
+  if (Array.isArray(json)) {
+    for (const element of json) flatten(element, `${path}{}`, lists)
+  } else if (typeof json === 'object' && json !== null) {
+    for (const key of Object.keys(json)) flatten((json as Record<string, unknown>)[key], `${path}.${key}`, lists)
+  } else {
+    const scalar = toFieldValue(json)
+    if (scalar === undefined) return
+    const values = lists.get(path)
+    if (values === undefined) lists.set(path, [scalar])
+    else values.push(scalar)
+  }
+}
+
+/** Whether no array or object of a JSON text lies deeper than MAX_JSON_DEPTH. Of text that is no JSON it says nothing. */
+export function isShallow (text: string): boolean {
+  let depth = 0
+  let inString = false
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (inString) {
+      if (char === '\\') at++
+      else if (char === '"') inString = false
+    } else if (char === '"') inString = true
+    else if (char === '{' || char === '[') {
+      if (++depth > MAX_JSON_DEPTH) return false
+    } else if (char === '}' || char === ']') depth--
+  }
+  return true
+}

@@ -1,0 +1,96 @@
+/** What an agent sends; children are told apart by what is inside (isovalent-events.md section 3). */
+const ISOVALENT = 'cisco:isovalent'
+const PROCESS_EXEC = 'cisco:isovalent:processExec'
+
+/** An event of sourcetype `from` with the top-level key `key` becomes one of sourcetype `to`. */
+export interface Route { readonly from: string, readonly key: string, readonly to: string }
+
+/** Source: isovalent-events.md section 3. */
+export const ROUTES: readonly Route[] = [
+  { from: ISOVALENT, key: 'process_exec', to: PROCESS_EXEC },
+  { from: ISOVALENT, key: 'process_connect', to: 'cisco:isovalent:processConnect' },
+]
+
+/** Top-level keys of which a Tetragon event has exactly one (isovalent-events.md 1.1). */
+export const TETRAGON_KEYS: readonly string[] = [
+  'process_exec', 'process_exit', 'process_kprobe', 'process_connect', 'process_tracepoint', 'process_uprobe', 'process_lsm',
+  'process_loader', 'process_throttle', 'process_usdt', 'process_listen', 'process_close', 'process_accept', 'process_dns',
+  'rate_limit_info',
+]
+
+/** Sourcetypes whose events container logs may have wrapped as `{"log": "<line>"}` (isovalent-events.md section 2). */
+export function isWrappable (sourcetype: string): boolean {
+  return sourcetype === ISOVALENT || sourcetype.startsWith(`${ISOVALENT}:`)
+}
+
+/**
+ * How a mapped field comes out of an event: as it is, the last part of a path, a binary with its arguments behind a space,
+ * or the same text for every event.
+ */
+export type Mapping =
+  | { readonly via: 'value', readonly path: readonly string[] }
+  | { readonly via: 'basename', readonly path: readonly string[] }
+  | { readonly via: 'command_line', readonly path: readonly string[] }
+  | { readonly via: 'constant', readonly value: string | readonly string[] }
+
+const value = (...path: string[]): Mapping => ({ via: 'value', path })
+const basename = (...path: string[]): Mapping => ({ via: 'basename', path })
+const commandLine = (...path: string[]): Mapping => ({ via: 'command_line', path })
+const constant = (text: string | readonly string[]): Mapping => ({ via: 'constant', value: text })
+
+const TAGS = ['process', 'report']
+
+/**
+ * The mapped fields of each sourcetype. Source: isovalent-events.md 4.2; `vendor_product` and `eventtype` have no known
+ * value there, so these are ours, and `dest` is the node.
+ */
+export const MAPPED_FIELDS: Readonly<Record<string, Readonly<Record<string, Mapping>>>> = {
+  [PROCESS_EXEC]: {
+    process_name: basename('process_exec', 'process', 'binary'),
+    process: commandLine('process_exec', 'process'),
+    process_exec: basename('process_exec', 'process', 'binary'),
+    process_id: value('process_exec', 'process', 'pid'),
+    process_current_directory: value('process_exec', 'process', 'cwd'),
+    user_id: value('process_exec', 'process', 'uid'),
+    parent_process: commandLine('process_exec', 'parent'),
+    parent_process_name: basename('process_exec', 'parent', 'binary'),
+    parent_process_id: value('process_exec', 'parent', 'pid'),
+    parent_process_path: value('process_exec', 'parent', 'binary'),
+    parent_process_exec: basename('process_exec', 'parent', 'binary'),
+    pod_name: value('process_exec', 'process', 'pod', 'name'),
+    pod_namespace: value('process_exec', 'process', 'pod', 'namespace'),
+    pod_image_name: value('process_exec', 'process', 'pod', 'container', 'image', 'name'),
+    container_id: value('process_exec', 'process', 'pod', 'container', 'id'),
+    cluster_name: value('cluster_name'),
+    node_name: value('node_name'),
+    dest: value('node_name'),
+    time: value('time'),
+    vendor_product: constant('Cisco Isovalent'),
+    eventtype: constant('cisco_isovalent_process_exec'),
+    tag: constant(TAGS),
+    'tag::eventtype': constant(TAGS),
+  },
+}
+
+/** How a column of the event store keeps a field: as the number of a dictionary entry, or its text in the row. */
+export type ColumnKind = 'dictionary' | 'text'
+
+/**
+ * Fields that have a column of their own in the event store, whatever the sourcetype. A dictionary is for fields of few
+ * different values; command lines would fill it (performance.md).
+ */
+export const COLUMNS: Readonly<Record<string, ColumnKind>> = {
+  host: 'dictionary',
+  source: 'dictionary',
+  sourcetype: 'dictionary',
+  index: 'dictionary',
+  cluster_name: 'dictionary',
+  node_name: 'dictionary',
+  pod_namespace: 'dictionary',
+  pod_name: 'dictionary',
+  pod_image_name: 'dictionary',
+  process_name: 'dictionary',
+  process: 'text',
+  parent_process_name: 'dictionary',
+  user_id: 'dictionary',
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { Event } from './event.js'
+
+/** What a person says of a finding. */
+export const FindingStatus = z.enum(['new', 'in_progress', 'pending', 'resolved', 'closed'])
+export const Disposition = z.enum(['true_positive', 'benign', 'false_positive', 'other'])
+export const Severity = z.enum(['informational', 'low', 'medium', 'high', 'critical'])
+
+export const RiskObjectValue = z.object({ field: z.string(), type: z.string(), value: z.string(), score: z.number().int() })
+export type RiskObjectValue = z.infer<typeof RiskObjectValue>
+
+/** What a run says of one row. It stays as it is until a run from a newer position says otherwise. */
+export const FindingBody = z.object({
+  detection: z.object({ id: z.string(), name: z.string(), version: z.number().int() }),
+  time: z.number().describe('epoch seconds: _time of the row, else the scheduled time'),
+  result: z.unknown().describe('the row, as the search gives it'),
+  result_cut: z.literal(true).optional().describe('the row was larger than 1 MB; the rest of it is not kept'),
+  risk: z.object({
+    score: z.number().int().describe('the highest of its risk objects, 0 without'),
+    message: z.string().nullable(),
+    objects: z.array(RiskObjectValue),
+    threat_objects: z.array(z.object({ field: z.string(), type: z.string(), value: z.string() })),
+  }),
+  severity: Severity,
+  mitre_attack: z.array(z.string()),
+  window: z.object({ earliest: z.string(), latest: z.string() }),
+})
+export type FindingBody = z.infer<typeof FindingBody>
+
+/** A finding as the API shows it. */
+export const Finding = FindingBody.extend({
+  id: z.string(),
+  status: FindingStatus,
+  disposition: Disposition.nullable(),
+  owner: z.string().nullable(),
+  revision: z.number().int(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  run: z.string().describe('the run that gave this revision'),
+}).meta({ id: 'Finding' })
+export type Finding = z.infer<typeof Finding>
+
+/** The events that a finding comes from, as far as they are kept. */
+export const Evidence = z.object({
+  event_count: z.number().int().describe('events that contribute, also those that are not kept'),
+  approximate: z.boolean().describe('a BY field is computed by the search, so these may be too many'),
+  events: z.array(Event).describe('at most 100, oldest first'),
+})
+export type Evidence = z.infer<typeof Evidence>
+
+export const FindingDetail = Finding.extend({ evidence: Evidence.nullable() }).meta({ id: 'FindingDetail' })
+
+/** Bounds of Splunk's severities (spl-semantics.md R106). */
+export function severityOf (score: number): z.infer<typeof Severity> {
+  if (score <= 20) return 'informational'
+  if (score <= 40) return 'low'
+  if (score <= 60) return 'medium'
+  return score <= 80 ? 'high' : 'critical'
+}
+
+/** Whether two runs say the same of a row; which run's window it was in makes no difference. */
+export function saysTheSame (a: FindingBody, b: FindingBody): boolean {
+  const said = ({ time, result, risk, mitre_attack: techniques }: FindingBody) => JSON.stringify([time, result, risk, techniques])
+  return said(a) === said(b)
+}

@@ -1,0 +1,123 @@
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { HecError } from './reply.js'
+
+/** Bytes of request bodies that are held in memory at one time, from their arrival until they are on disk. */
+export const MAX_BYTES_IN_FLIGHT = 128 << 20
+
+/** Counts bytes in flight. */
+export function openByteBudget (limit: number = MAX_BYTES_IN_FLIGHT) {
+  let bytes = 0
+  return {
+    limit,
+    get bytes () { return bytes },
+    /** Takes `count` bytes if there is room; else nothing. */
+    tryTake (count: number): boolean {
+      if (bytes + count > limit) return false
+      bytes += count
+      return true
+    },
+    give (count: number): void { bytes -= count },
+  }
+}
+export type ByteBudget = ReturnType<typeof openByteBudget>
+
+/** A body in memory of its own, so that it can be moved to the writer; `bytes` of the budget are taken for it. */
+export interface CollectedBody { readonly body: ArrayBuffer, readonly bytes: number }
+
+/**
+ * Collects a body, gunzipped where it is gzip. Throws HecError: 413 above `maxBytes`, before or after gunzipping; 9 where the
+ * budget has no room, 6 where gzip does not decode. But for 413 the rest is read first, so that the client sees the reply
+ * and the connection can be used again. On an error nothing stays taken.
+ */
+export async function collectBody (stream: Readable, { gzip, maxBytes, budget }: { gzip: boolean, maxBytes: number, budget: ByteBudget }): Promise<CollectedBody> {
+  const held = openHeld(maxBytes, budget)
+  try {
+    const gunzip = gzip ? openGunzip(held) : null
+    let received = 0
+    // Leaving the loop must not destroy the stream: the connection under it has to carry the reply.
+    for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      received += chunk.length
+      if (received > maxBytes) held.refuse(tooLarge())
+      if (gunzip === null) held.take(chunk)
+      else if (held.refusal === null) await gunzip.write(chunk)
+      if (held.refusal?.status === 413) break
+    }
+    // An empty body is no data, not broken gzip (hec.md 4.1).
+    if (gunzip !== null && received > 0 && held.refusal === null) await gunzip.end()
+  } catch (error) {
+    held.release()
+    throw error // the client is gone
+  }
+  if (held.refusal !== null) throw held.refusal
+  return held.join()
+}
+
+function tooLarge (): HecError {
+  return new HecError(6, 413, 'Content too large')
+}
+
+/** The part of a body that has arrived. The first refusal stands; with it everything held is let go. */
+function openHeld (maxBytes: number, budget: ByteBudget) {
+  let chunks: Buffer[] = []
+  let bytes = 0
+  let refusal: HecError | null = null
+
+  function release (): void {
+    budget.give(bytes)
+    bytes = 0
+    chunks = []
+  }
+
+  function refuse (error: HecError): void {
+    refusal ??= error
+    release()
+  }
+
+  return {
+    get refusal () { return refusal },
+    refuse,
+    release,
+    take (chunk: Buffer): void {
+      if (refusal !== null) return
+      if (bytes + chunk.length > maxBytes) return refuse(tooLarge())
+      if (!budget.tryTake(chunk.length)) return refuse(new HecError(9))
+      bytes += chunk.length
+      chunks.push(chunk)
+    },
+    join (): CollectedBody {
+      const body = new Uint8Array(bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
+      let at = 0
+      for (const chunk of chunks) {
+        body.set(chunk, at)
+        at += chunk.length
+      }
+      return { body: body.buffer, bytes }
+    },
+  }
+}
+type Held = ReturnType<typeof openHeld>
+
+/** Gunzips piece by piece into what is held; stops as soon as something is refused, so that a bomb never unfolds. */
+function openGunzip (held: Held) {
+  const gunzip = createGunzip()
+  gunzip.on('data', (chunk: Buffer) => {
+    held.take(chunk)
+    if (held.refusal !== null) gunzip.destroy()
+  })
+  gunzip.on('error', () => held.refuse(new HecError(6)))
+  return {
+    /** Resolves when the piece is through, or nothing more will come. */
+    write: (chunk: Buffer) => new Promise<void>(resolve => {
+      gunzip.once('close', resolve)
+      gunzip.write(chunk, () => {
+        gunzip.off('close', resolve)
+        resolve()
+      })
+    }),
+    end: () => new Promise<void>(resolve => {
+      gunzip.once('close', resolve)
+      gunzip.end()
+    }),
+  }
+}

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+import { HecError } from './reply.js'
+
+/** What a HEC token decides about the events that come with it. */
+export interface HecToken {
+  readonly name: string
+  readonly enabled: boolean
+  readonly index: string
+  /** Indexes that its events may name; empty is any that exists (hec.md 4.5). */
+  readonly indexes: readonly string[]
+  readonly sourcetype?: string | undefined
+  readonly source?: string | undefined
+  readonly host?: string | undefined
+}
+
+export interface HashedToken extends HecToken { readonly hash: string }
+
+/** What is kept and compared of a secret. Secrets are long and random, so a plain hash is enough. */
+export function hashSecret (secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}
+
+/**
+ * Finds the token of a request. The look-up is by hash: how long it takes says nothing of how much of a guess is right.
+ * `find` is asked each time, so a token can come and go while the server runs.
+ */
+export function openTokens (find: (hash: string) => HashedToken | undefined) {
+  return {
+    /** The token of an `Authorization` header; throws HecError 2, 3, 4 or 1 (hec.md section 2). */
+    authorize (authorization: string | undefined, query: { readonly token?: unknown }): HecToken {
+      // A token in the query wins over the header even where it is not allowed (hec.md section 2), which is everywhere as yet.
+      if (query.token !== undefined) throw new HecError(16)
+      const token = find(hashSecret(secretOf(authorization)))
+      if (token === undefined) throw new HecError(4)
+      if (!token.enabled) throw new HecError(1)
+      return token
+    },
+  }
+}
+export type Tokens = ReturnType<typeof openTokens>
+
+/** `Splunk <token>`, or `Basic` with any user and the token as the password. */
+function secretOf (authorization: string | undefined): string {
+  if (authorization === undefined || authorization.trim() === '') throw new HecError(2)
+  const [scheme = '', ...rest] = authorization.trim().split(/\s+/)
+  switch (scheme.toLowerCase()) {
+    case 'splunk':
+      if (rest.length === 0) throw new HecError(2)
+      if (rest.length > 1) throw new HecError(3)
+      return rest[0]!
+    case 'basic': {
+      const [, password] = /^[^:]*:(.+)$/s.exec(Buffer.from(rest[0] ?? '', 'base64').toString()) ?? []
+      if (rest.length !== 1 || password === undefined) throw new HecError(3)
+      return password
+    }
+    default: throw new HecError(3)
+  }
+}

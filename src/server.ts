@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import type { FastifyBaseLogger } from 'fastify'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { Readiness } from './api/probes.js'
+import { buildApp } from './app.js'
+import type { Config } from './config.js'
+import { ConfigError } from './config.js'
+import type { FirstSecrets } from './credentials.js'
+import { openCredentials } from './credentials.js'
+import { openDetections } from './detect/detections.js'
+import { openLedger } from './detect/ledger.js'
+import { loadDetectionFiles } from './detect/load.js'
+import { toMacros } from './detect/macros.js'
+import { openDetectMetrics } from './detect/metrics.js'
+import { openByteBudget } from './hec/body.js'
+import { openHecMetrics } from './hec/metrics.js'
+import { openTokens } from './hec/token.js'
+import { resourcePath } from './resource.js'
+import type { Clock } from './schedule/loop.js'
+import { runLoop } from './schedule/loop.js'
+import { openCredentialStore } from './store/control/credentials.js'
+import { openDetectionStore } from './store/control/detections.js'
+import { openFindingStore } from './store/control/findings.js'
+import { openLedgerStore } from './store/control/ledger.js'
+import { openControlDatabase } from './store/control/open.js'
+import { lockDataDir } from './store/lock.js'
+import { openStoreMetrics } from './store/metrics.js'
+import { openSqliteEvents } from './store/sqlite/open.js'
+
+export interface ServerDeps {
+  readonly clock: Clock
+  readonly log: FastifyBaseLogger
+  readonly version: string
+}
+
+/** How long open connections get their 503 before the server closes. */
+const DRAIN_MS = 300
+
+/** After a turn of the ledger that threw, the next one waits. */
+const LEDGER_PAUSE_MS = 30_000
+
+/**
+ * Everything of one server, made from its configuration: data folder locked, databases open and migrated, ledger whole.
+ * Nothing listens or runs before `start`. Throws ConfigError, LockedError, SchemaError.
+ */
+export async function openServer (config: Config, { clock, log, version }: ServerDeps) {
+  const files = loadFiles(config)
+  checkOverrides(config, files.map(({ id }) => id))
+  mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
+  const unlock = lockDataDir(config.data.dir)
+  const control = openControlDatabase(config.data.dir)
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const events = await openSqliteEvents({
+    dataDir: config.data.dir,
+    durability: config.data.durability,
+    existingIndexes: config.indexes,
+    maxEventBytes: config.hec.max_event_bytes,
+    compatibility: config.hec.compatibility,
+  })
+  openStoreMetrics(registry, events)
+
+  const credentials = openCredentials(config, openCredentialStore(control))
+  const detectionStore = openDetectionStore(control)
+  const ledgerStore = openLedgerStore(control)
+  const findings = openFindingStore(control)
+  const macros = toMacros(config.detections.define)
+  const detections = openDetections({
+    files,
+    overrides: config.detections.overrides,
+    macros,
+    timeZone: config.timezone,
+    store: detectionStore,
+  })
+  for (const { file, errors } of detections.list()) {
+    for (const { line, column, message } of errors) log.error({ file, line, column, reason: message }, 'detection can not run')
+  }
+
+  const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
+  const stop = new AbortController()
+  const ledger = openLedger({
+    events,
+    findings,
+    detections,
+    detectionStore,
+    ledger: ledgerStore,
+    now: clock.now,
+    newId: randomUUID,
+    signal: stop.signal,
+    report: {
+      ran (run, failure, twins) {
+        metrics.ran(run, twins)
+        const { detection_id, slot_ms, row_count, created, revised } = run
+        if (failure !== null) log.error({ err: failure, detection_id, slot_ms }, 'detection run failed')
+        else if (created + revised > 0) log.info({ detection_id, slot_ms, row_count, created, revised }, 'detection run found something')
+        if (twins > 0) log.warn({ detection_id, slot_ms, twins }, 'rows of a run have the same key')
+      },
+    },
+  })
+  ledger.complete(clock.now())
+
+  let loop: Promise<void> | null = null
+  let isShuttingDown = false
+  const app = await buildApp({
+    events,
+    detections,
+    ledger,
+    findings,
+    macros,
+    signal: stop.signal,
+    tokens: openTokens(credentials.findToken),
+    findKey: credentials.findKey,
+    budget: openByteBudget(),
+    registry,
+    hecMetrics: openHecMetrics(registry),
+    maxBodyBytes: config.hec.max_body_bytes,
+    time: { now: clock.now, timeZone: config.timezone },
+    readiness: (): Readiness => {
+      const reasons = [
+        ...events.failure() === null ? [] : ['the event store has failed'],
+        ...loop === null ? ['the scheduler is not running'] : [],
+        ...isShuttingDown ? ['the server is shutting down'] : [],
+      ]
+      return { ready: reasons.length === 0, reasons, degraded: [] }
+    },
+    isShuttingDown: () => isShuttingDown,
+    version,
+    log,
+  })
+
+  async function turn (nowMs: number): Promise<number> {
+    try {
+      return await ledger.turn(nowMs)
+    } catch (err) {
+      if (!stop.signal.aborted) log.error({ err }, 'the ledger could not be worked on')
+      return nowMs + LEDGER_PAUSE_MS
+    }
+  }
+
+  return {
+    app,
+    ledger,
+    findings,
+    detections,
+    /** Listens and begins to run detections; gives the URL, and secrets where some had to be made. */
+    async start (): Promise<{ url: string, firstSecrets: FirstSecrets }> {
+      const url = await app.listen(config.listen)
+      loop = runLoop({ clock, turn, signal: stop.signal })
+      return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
+    },
+    /** Refuses what comes, commits what was accepted, stops searches, closes everything. */
+    async close (): Promise<void> {
+      isShuttingDown = true
+      if (loop !== null) await clock.sleep(DRAIN_MS, new AbortController().signal)
+      stop.abort()
+      await app.close()
+      await loop
+      await events.close()
+      control.close()
+      unlock()
+    },
+  }
+}
+export type Server = Awaited<ReturnType<typeof openServer>>
+
+function loadFiles ({ detections: { shipped, paths } }: Config) {
+  try {
+    return loadDetectionFiles({ shipped: shipped ? [resourcePath('detections/')] : [], paths })
+  } catch (cause) {
+    throw new ConfigError(`detections.paths: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function checkOverrides ({ detections: { overrides } }: Config, ids: readonly string[]): void {
+  const unknown = Object.keys(overrides).find(id => !ids.includes(id))
+  if (unknown !== undefined) throw new ConfigError(`detections.overrides.${unknown}: there is no such detection`)
+}

@@ -1,0 +1,208 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import type Database from 'better-sqlite3'
+import type { Window } from '../../event.js'
+import { toMicroseconds } from '../../event.js'
+import type { Evidence, Finding } from '../../finding.js'
+import { FindingBody, saysTheSame } from '../../finding.js'
+import type { Position } from '../events.js'
+
+/** What a run says of one row, with the key that makes it the same finding next time. */
+export interface FindingDraft {
+  readonly id: string
+  readonly body: FindingBody
+  readonly evidence: Evidence | null
+}
+
+export interface RunRecord {
+  readonly id: string
+  readonly detection_id: string
+  readonly slot_ms: number
+  readonly definition_hash: string
+  readonly status: 'succeeded' | 'failed'
+  readonly position: Position | null
+  readonly earliest_us: number
+  readonly latest_us: number
+  readonly started_ms: number
+  readonly finished_ms: number
+  readonly row_count: number
+  readonly scanned_events: number
+  readonly created: number
+  readonly revised: number
+  readonly unchanged: number
+  readonly error: string | null
+}
+
+export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged'>
+
+export interface FindingFilter {
+  readonly window: Window
+  readonly status?: string | undefined
+  readonly detection?: string | undefined
+  readonly risk_object?: string | undefined
+  readonly min_score?: number | undefined
+}
+
+interface FindingRow {
+  readonly id: string
+  readonly status: Finding['status']
+  readonly revision: number
+  readonly position: Position
+  readonly run_id: string
+  readonly created_ms: number
+  readonly updated_ms: number
+  readonly time_us: number
+  readonly body: string
+}
+
+interface EvidenceRow { readonly event_count: number, readonly approximate: number, readonly events: Buffer }
+
+/** The most that the kept events of one finding may take, compressed. */
+const MAX_EVIDENCE_BYTES = 256 << 10
+
+/** Findings and the runs that gave them, in control.db. */
+export function openFindingStore (db: Database.Database) {
+  const select = db.prepare<[string], FindingRow>('SELECT * FROM finding WHERE id = ?')
+  const insert = db.prepare(`
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, created_ms, updated_ms, body)
+    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @now_ms, @now_ms, @body)
+  `)
+  const revise = db.prepare(`
+    UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, updated_ms = @now_ms, body = @body
+    WHERE id = @id
+  `)
+  const confirm = db.prepare<[Position, string]>('UPDATE finding SET position = ? WHERE id = ?')
+  const insertRevision = db.prepare(`
+    INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body) VALUES (@id, @revision, @position, @run_id, @now_ms, @body)
+  `)
+  const deleteRiskObjects = db.prepare<[string]>('DELETE FROM finding_risk_object WHERE finding_id = ?')
+  const insertRiskObject = db.prepare(`
+    INSERT INTO finding_risk_object (finding_id, field, type, value, score) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+  `)
+  const putEvidence = db.prepare(`
+    INSERT INTO finding_evidence (finding_id, event_count, kept_count, approximate, events) VALUES (@id, @event_count, @kept_count, @approximate, @events)
+    ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events
+  `)
+  const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
+  const insertRun = db.prepare<RunRecord>(`
+    INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
+      scanned_events, created, revised, unchanged, error)
+    VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
+      @scanned_events, @created, @revised, @unchanged, @error)
+  `)
+  const doneSlot = db.prepare(`
+    UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL
+    WHERE detection_id = @detection_id AND slot_ms = @slot_ms
+  `)
+  const failSlot = db.prepare(`
+    UPDATE slot SET state = 'failed', tries = tries + 1, next_try_ms = @next_try_ms, error = @error
+    WHERE detection_id = @detection_id AND slot_ms = @slot_ms
+  `)
+  // uses run_detection_id_started_ms_idx
+  const selectRuns = db.prepare<object, RunRecord>(`
+    SELECT * FROM run WHERE detection_id = @detection_id AND (started_ms, id) < (@before_ms, @before_id) ORDER BY started_ms DESC, id DESC LIMIT @limit
+  `)
+  const selectLastSuccess = db.prepare<[], { detection_id: string, finished_ms: number }>(`
+    SELECT detection_id, max(finished_ms) AS finished_ms FROM run WHERE status = 'succeeded' GROUP BY detection_id
+  `)
+  // uses finding_time_us_idx; a filter on one detection uses finding_detection_id_time_us_idx
+  const where = `
+    time_us >= @earliestUs AND time_us < @latestUs
+    AND (@status IS NULL OR status = @status) AND (@detection IS NULL OR detection_id = @detection) AND score >= @min_score
+    AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
+  `
+  const selectPage = db.prepare<object, FindingRow>(`
+    SELECT * FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
+  `)
+  const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
+
+  function write (draft: FindingDraft, run: RunRecord, position: Position, isAfter: (a: Position, b: Position) => boolean): keyof RunCounts {
+    const { id, body } = draft
+    const text = JSON.stringify(body)
+    const before = select.get(id)
+    const row = {
+      id, position, run_id: run.id, now_ms: run.finished_ms, body: text,
+      detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
+    }
+    if (before === undefined) insert.run(row)
+    else if (saysTheSame(JSON.parse(before.body) as FindingBody, body) || isAfter(before.position, position)) {
+      // An older position never overwrites a newer one; the same row writes no revision.
+      if (isAfter(position, before.position)) confirm.run(position, id)
+      return 'unchanged'
+    } else revise.run(row)
+    insertRevision.run(row)
+    deleteRiskObjects.run(id)
+    for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
+    if (draft.evidence !== null) putEvidence.run({ id, ...packEvidence(draft.evidence) })
+    return before === undefined ? 'created' : 'revised'
+  }
+
+  return {
+    /** The body of a finding as it stands; undefined where there is none. */
+    body (id: string): FindingBody | undefined {
+      const row = select.get(id)
+      return row === undefined ? undefined : FindingBody.parse(JSON.parse(row.body))
+    },
+    /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
+    commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, position: Position, drafts: readonly FindingDraft[], isAfter: (a: Position, b: Position) => boolean): RunRecord => {
+      const counts = { created: 0, revised: 0, unchanged: 0 }
+      const record = { ...run, ...counts }
+      for (const draft of drafts) counts[write(draft, record, position, isAfter)]++
+      const counted = { ...run, ...counts }
+      insertRun.run(counted)
+      doneSlot.run(counted)
+      return counted
+    }),
+    /** One transaction: a run that failed, and when its slot is tried again. */
+    failRun: db.transaction((run: RunRecord, nextTryMs: number): void => {
+      insertRun.run(run)
+      failSlot.run({ ...run, next_try_ms: nextTryMs })
+    }),
+    /** Newest first, after the run `before` where given. */
+    runs (detectionId: string, limit: number, before?: { readonly startedMs: number, readonly id: string }): RunRecord[] {
+      return selectRuns.all({ detection_id: detectionId, limit, before_ms: before?.startedMs ?? Infinity, before_id: before?.id ?? '' })
+    },
+    /** When a run of each detection last succeeded; epoch milliseconds. */
+    lastSuccess: (): ReadonlyMap<string, number> => new Map(selectLastSuccess.all().map(row => [row.detection_id, row.finished_ms])),
+    /** Newest event time first, after the finding `before` where given. */
+    list (filter: FindingFilter, limit: number, before?: { readonly timeUs: number, readonly id: string }): Finding[] {
+      return selectPage.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
+    },
+    count: (filter: FindingFilter): number => selectCount.get(toParams(filter)) ?? 0,
+    get (id: string): Finding | undefined {
+      const row = select.get(id)
+      return row === undefined ? undefined : toFinding(row)
+    },
+    evidence (id: string): Evidence | null {
+      const row = selectEvidence.get(id)
+      if (row === undefined) return null
+      return { event_count: row.event_count, approximate: row.approximate === 1, events: JSON.parse(gunzipSync(row.events).toString()) as Evidence['events'] }
+    },
+  }
+}
+export type FindingStore = ReturnType<typeof openFindingStore>
+
+function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore }: FindingFilter) {
+  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0 }
+}
+
+function toFinding (row: FindingRow): Finding {
+  return {
+    id: row.id,
+    ...JSON.parse(row.body) as FindingBody,
+    status: row.status,
+    disposition: null,
+    owner: null,
+    revision: row.revision,
+    created_at: new Date(row.created_ms).toISOString(),
+    updated_at: new Date(row.updated_ms).toISOString(),
+    run: row.run_id,
+  }
+}
+
+/** As many of the events, from the first, as fit compressed. */
+function packEvidence ({ event_count, approximate, events }: Evidence) {
+  for (let kept = events.length; ; kept = Math.floor(kept / 2)) {
+    const packed = gzipSync(JSON.stringify(events.slice(0, kept)))
+    if (packed.length <= MAX_EVIDENCE_BYTES || kept === 0) return { event_count, kept_count: kept, approximate: approximate ? 1 : 0, events: packed }
+  }
+}

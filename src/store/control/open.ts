@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { resourcePath } from '../../resource.js'
+
+/** A database that this version can't use. */
+export class SchemaError extends Error {
+  override name = 'SchemaError'
+}
+
+/** Opens control.db, made and migrated as needed. Throws SchemaError where a newer Hecate wrote it. */
+export function openControlDatabase (dataDir: string): Database.Database {
+  const db = new Database(join(dataDir, 'control.db'))
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL') // WAL alone means NORMAL in better-sqlite3's build
+  db.pragma('foreign_keys = ON')
+  try {
+    migrate(db)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return db
+}
+
+/** Runs the migrations that the database has not seen, each in a transaction; its `user_version` counts them. */
+function migrate (db: Database.Database): void {
+  const folder = resourcePath('migrations/control/')
+  const files = readdirSync(folder).filter(name => /^\d{4}_.*\.sql$/.test(name)).sort()
+  const version = db.pragma('user_version', { simple: true }) as number
+  if (version > files.length) {
+    throw new SchemaError(`control.db was written by a newer version of Hecate (schema ${version}, this one knows ${files.length})`)
+  }
+  files.slice(version).forEach((name, i) => {
+    db.transaction(() => {
+      db.exec(readFileSync(join(folder, name), 'utf8'))
+      db.pragma(`user_version = ${version + i + 1}`)
+    }).immediate()
+  })
+}

@@ -1,0 +1,89 @@
+import type { Fault } from '../envelope/envelope.js'
+import type { Event, Metadata, Window } from '../event.js'
+import type { Predicate } from '../spl/ast.js'
+import type { SearchPlan } from '../spl/plan.js'
+import type { Row } from '../spl/row.js'
+
+/**
+ * How far a store's events were visible to whoever asked. Only the store looks inside and compares; others keep it as text
+ * and hand it back.
+ */
+export type Position = string & { readonly __position: unique symbol }
+
+/** One HEC request, unread: the writer finds the envelopes in it. */
+export interface AppendRequest {
+  /** The body, gunzipped, in memory of its own: it is moved to the writer and gone here. */
+  readonly body: ArrayBuffer
+  readonly arrivalUs: number
+  readonly defaults: Metadata
+  /** Null: every index that exists. */
+  readonly allowedIndexes: readonly string[] | null
+}
+
+/** What became of a request. Events before the fault are on disk. */
+export interface AppendOutcome {
+  readonly stored: number
+  readonly fault: Fault | null
+  readonly unknownKeys: number
+  readonly skipped: number
+}
+
+export interface SearchOptions {
+  readonly window: Window
+  readonly position: Position
+  /** Zone for what shows times as text (`convert ctime`). */
+  readonly timeZone: string
+  /** Rows beyond it are not returned. */
+  readonly limit: number
+  /** Stops the search; the promise rejects with AppError `unavailable`. */
+  readonly signal?: AbortSignal
+}
+
+export interface SearchResult {
+  readonly rows: readonly Row[]
+  /** Whether rows were left out because of the limit. */
+  readonly truncated: boolean
+  /** Events of the window that were looked at, narrow row or raw. */
+  readonly scannedEvents: number
+}
+
+export type EventOrder = '-time' | 'time' | 'id' | '-id'
+
+/** Events in `order`; those after the event `after` in it, where given. Equal times are ordered by id in the same direction. */
+export interface FindOptions {
+  readonly predicate: Predicate
+  readonly window: Window
+  readonly position: Position
+  readonly order: EventOrder
+  readonly limit: number
+  readonly after?: { readonly timeUs: number, readonly id: number } | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface FoundEvent { readonly event: Event, readonly timeUs: number }
+
+export interface EventStoreStats {
+  readonly partitions: number
+  readonly events: number
+  readonly bytesOnDisk: number
+}
+
+/** The only way to events. Positions are opaque outside. */
+export interface EventStore {
+  /**
+   * Resolves when the request's events are on disk (`durability: full`), in the order of the calls. Throws AppError
+   * `unavailable` where nothing of the request was kept.
+   */
+  append (request: AppendRequest): Promise<AppendOutcome>
+  /** Everything up to it is committed and visible. */
+  position (): Position
+  /** Whether more was visible at `a` than at `b`. */
+  isAfter (a: Position, b: Position): boolean
+  search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
+  find (options: FindOptions): Promise<readonly FoundEvent[]>
+  stats (): EventStoreStats
+  /** Why no more events can be taken until a restart; null while all is well. */
+  failure (): Error | null
+  /** Ends searches, commits what was accepted, closes the files. */
+  close (): Promise<void>
+}

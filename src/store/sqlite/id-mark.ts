@@ -1,0 +1,60 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** Ids are reserved in such runs, so that the file is written once in a million events. */
+const RUN = 1 << 20
+
+/**
+ * The highest id that may have been dealt, in a file beside `control.db`: partitions can be removed or lost, and no id is
+ * dealt twice even then. After a crash the rest of a run is passed over.
+ */
+export function openIdMark (eventsDir: string) {
+  const path = join(dirname(eventsDir), 'event-id-mark')
+  let value = read(path)
+  return {
+    get value () { return value },
+    /** Makes sure, on disk, that ids up to `id` are reserved. */
+    reach (id: number): void {
+      if (id <= value) return
+      value = id + RUN
+      write(path, value)
+    },
+    /** Gives back what was reserved but not dealt. */
+    close (lastId: number): void {
+      value = lastId
+      write(path, value)
+    },
+  }
+}
+export type IdMark = ReturnType<typeof openIdMark>
+
+function read (path: string): number {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
+    throw error
+  }
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || text.trim() === '') throw new Error(`${path} does not hold a number`)
+  return value
+}
+
+function write (path: string, value: number): void {
+  const temporary = `${path}.new`
+  const file = openSync(temporary, 'w', 0o600)
+  try {
+    writeSync(file, `${value}\n`)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder) // or the rename may not outlive a power failure
+  } finally {
+    closeSync(folder)
+  }
+}

@@ -1,0 +1,52 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { AppError } from '../../errors.js'
+import type { FoundEvent, SearchResult } from '../events.js'
+import type { FindJob, SearchJob } from './reader.js'
+import { openReader } from './reader.js'
+
+/** A thread that searches, one search after the other. */
+
+export interface ReaderThreadOptions {
+  readonly dir: string
+  /** Set to 1 to stop the search under way: the thread hears no message while it searches. */
+  readonly stop: SharedArrayBuffer
+}
+
+export type ToReader =
+  | { readonly kind: 'search', readonly job: SearchJob, readonly timeoutMs: number }
+  | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
+  | { readonly kind: 'close' }
+
+export type FromReader =
+  | { readonly kind: 'done', readonly result: SearchResult | readonly FoundEvent[] }
+  | { readonly kind: 'failed', readonly unavailable: boolean, readonly message: string }
+
+if (parentPort === null) throw new Error('reader-thread is a worker')
+const port = parentPort
+const { dir, stop } = workerData as ReaderThreadOptions
+const stopFlag = new Int32Array(stop)
+const reader = openReader(dir)
+
+port.on('message', (message: ToReader) => {
+  if (message.kind === 'close') {
+    reader.close()
+    port.close()
+    return
+  }
+  const deadline = performance.now() + message.timeoutMs
+  const alive = () => {
+    if (Atomics.load(stopFlag, 0) === 1) throw new AppError('unavailable', 'the search was stopped')
+    if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${message.timeoutMs / 1000} s`)
+  }
+  try {
+    post({ kind: 'done', result: message.kind === 'search' ? reader.search(message.job, alive) : reader.find(message.job, alive) })
+  } catch (error) {
+    const { message: text, stack } = error as Error
+    const unavailable = error instanceof AppError && error.code === 'unavailable'
+    post({ kind: 'failed', unavailable, message: unavailable ? text : stack ?? text })
+  }
+})
+
+function post (message: FromReader): void {
+  port.postMessage(message)
+}

@@ -1,0 +1,67 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { AppendOutcome, AppendRequest } from '../events.js'
+import type { PartitionSummary } from './partition.js'
+import type { AppendResult, WriterOptions } from './writer.js'
+import { openWriter } from './writer.js'
+
+/** The thread that owns the events database. */
+
+export type ToWriter = { readonly kind: 'append', readonly requests: readonly AppendRequest[] } | { readonly kind: 'close' }
+
+/** `defect`: a bug met by this request alone. `unavailable`: the commit failed, for all requests of it. */
+export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'unavailable', readonly message: string }
+
+export type FromWriter =
+  | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[] }
+  | { readonly kind: 'committed', readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
+  | { readonly kind: 'closed' }
+
+/** One transaction takes what waits, up to this many bytes of bodies: it bounds the writer's memory. */
+const MAX_COMMIT_BYTES = 16 << 20
+
+if (parentPort === null) throw new Error('writer-thread is a worker')
+const port = parentPort
+const writer = openWriter(workerData as WriterOptions)
+post({ kind: 'ready', partitions: writer.partitions })
+
+port.on('message', (first: ToWriter) => {
+  // Group commit: all that came in while the last transaction was written goes into this one.
+  for (let message: ToWriter | undefined = first; message !== undefined;) {
+    const requests: AppendRequest[] = []
+    let bytes = 0
+    while (message?.kind === 'append') {
+      for (const request of message.requests) bytes += request.body.byteLength
+      requests.push(...message.requests)
+      message = bytes < MAX_COMMIT_BYTES ? receive() : undefined
+    }
+    if (requests.length > 0) commit(requests)
+    if (message?.kind === 'close') return close()
+    message = receive()
+  }
+})
+
+function receive (): ToWriter | undefined {
+  return receiveMessageOnPort(port)?.message as ToWriter | undefined
+}
+
+function commit (requests: readonly AppendRequest[]): void {
+  const outcome = writer.append(requests)
+  if ('error' in outcome) {
+    const reply: WriterReply = { failed: 'unavailable', message: outcome.error.message }
+    post({ kind: 'committed', replies: requests.map(() => reply), partition: null })
+  } else post({ kind: 'committed', replies: outcome.results.map(toReply), partition: outcome.partition })
+}
+
+function toReply (result: AppendResult): WriterReply {
+  return 'error' in result ? { failed: 'defect', message: result.error.stack ?? result.error.message } : result
+}
+
+function close (): void {
+  writer.close()
+  post({ kind: 'closed' })
+  port.close()
+}
+
+function post (message: FromWriter): void {
+  port.postMessage(message)
+}

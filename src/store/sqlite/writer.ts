@@ -1,0 +1,217 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import type Database from 'better-sqlite3'
+import type { EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
+import { parseBody } from '../../envelope/envelope.js'
+import type { Scalar } from '../../event.js'
+import type { IndexedEvent } from '../../fields/fields.js'
+import { fieldOf, FIELDS_HASH, routeSourcetype, toPayload } from '../../fields/fields.js'
+import { COLUMNS } from '../../fields/tables.js'
+import type { AppendOutcome, AppendRequest } from '../events.js'
+import type { BlockItem } from './block.js'
+import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import { openDictionary } from './dictionary.js'
+import type { IdMark } from './id-mark.js'
+import { openIdMark } from './id-mark.js'
+import type { Durability, PartitionSummary } from './partition.js'
+import { columnName, openPartition, readSummary } from './partition.js'
+
+export interface WriterOptions {
+  /** Folder of the partitions. */
+  readonly dir: string
+  readonly durability: Durability
+  readonly existingIndexes: readonly string[]
+  readonly maxEventBytes: number
+  readonly compatibility: EnvelopeRules['compatibility']
+}
+
+/** What became of one request: its outcome, or that nothing of it was kept, and why. */
+export type AppendResult = AppendOutcome | { readonly error: Error }
+
+/** Results in the order of the requests, and the partition that they were written to. */
+export interface Commit { readonly results: readonly AppendResult[], readonly partition: PartitionSummary }
+
+export type Writer = ReturnType<typeof openWriter>
+
+const FIELDS = Object.keys(COLUMNS)
+
+/** A narrow row before its values have ids. `odd`: some column can't hold its field's value. */
+interface PendingEvent extends BlockItem {
+  readonly timeUs: number
+  readonly columns: readonly (Scalar | null)[]
+  readonly odd: boolean
+}
+
+interface PendingBlock { readonly events: readonly PendingEvent[], readonly data: Buffer }
+
+/** The days that have a partition, oldest first. */
+export function partitionDays (dir: string): string[] {
+  return readdirSync(dir).filter(name => /^\d{4}-\d\d-\d\d\.db$/.test(name)).map(name => name.slice(0, -3)).sort()
+}
+
+/** The only writer of events. Synchronous: it runs in a thread of its own. */
+export function openWriter (options: WriterOptions) {
+  mkdirSync(options.dir, { recursive: true, mode: 0o700 })
+  const idMark = openIdMark(options.dir)
+  const closed: PartitionSummary[] = []
+  let lastId = idMark.value
+  for (const day of partitionDays(options.dir)) {
+    // Opening for writing recovers a WAL that a crash left; a read-only connection could not.
+    const db = openPartition(options.dir, day, 0, options.durability)
+    const summary = readSummary(db, day)
+    db.close()
+    closed.push(summary)
+    lastId = Math.max(lastId, summary.lastId)
+  }
+  idMark.reach(lastId)
+  let open: ReturnType<typeof openForAppend> | null = null
+
+  function partitionOf (arrivalUs: number) {
+    const day = new Date(arrivalUs / 1000).toISOString().slice(0, 10)
+    // A clock that goes back does not open an older day again.
+    if (open === null || day > open.day) {
+      open?.close()
+      open = openForAppend(options, day, lastId, idMark)
+    }
+    return open
+  }
+
+  return {
+    /** Summaries of the partitions that were there at the start, oldest first. */
+    partitions: closed as readonly PartitionSummary[],
+    /** Reads all requests and commits their events in one transaction. Never throws: a failure is each request's result. */
+    append (requests: readonly AppendRequest[]): Commit | { readonly error: Error } {
+      const parsed = requests.map(request => parseRequest(request, options))
+      try {
+        const partition = partitionOf(Math.max(...requests.map(({ arrivalUs }) => arrivalUs)))
+        const blocks = toBlocks(parsed.flatMap(({ events }) => events))
+        lastId = partition.commit(blocks)
+        return { results: parsed.map(({ result }) => result), partition: partition.summary() }
+      } catch (error) {
+        return { error: error as Error }
+      }
+    },
+    close (): void {
+      open?.close()
+      open = null
+      idMark.close(lastId)
+    },
+  }
+}
+
+function parseRequest (request: AppendRequest, options: WriterOptions): { result: AppendResult, events: readonly PendingEvent[] } {
+  const events: PendingEvent[] = []
+  const body = new Uint8Array(request.body)
+  try {
+    const outcome = parseBody(body, {
+      defaults: request.defaults,
+      allowedIndexes: request.allowedIndexes === null ? null : new Set(request.allowedIndexes),
+      existingIndexes: new Set(options.existingIndexes),
+      maxEventBytes: options.maxEventBytes,
+      compatibility: options.compatibility,
+    }, event => { events.push(toPending(event, body, request.arrivalUs)) })
+    return { result: { stored: events.length, ...outcome }, events }
+  } catch (error) {
+    return { result: { error: error as Error }, events: [] } // a defect must not take the others' events with it
+  }
+}
+
+function toPending (parsed: ParsedEvent, body: Uint8Array, arrivalUs: number): PendingEvent {
+  const payload = toPayload(parsed.event, parsed.sourcetype)
+  const event: IndexedEvent = {
+    ...parsed, // its envelope and event are of no use here
+    timeUs: parsed.timeUs ?? arrivalUs,
+    sourcetype: routeSourcetype(parsed.sourcetype, payload),
+    payload,
+  }
+  let odd = false
+  const columns = FIELDS.map(field => {
+    const value = fieldOf(event, field)
+    if (value === undefined) return null
+    if (typeof value === 'string' || (typeof value === 'number' && COLUMNS[field] === 'dictionary')) return value
+    odd = true
+    return null
+  })
+  const envelope = body.subarray(parsed.envelope.start, parsed.envelope.end)
+  return { timeUs: event.timeUs, columns, odd, envelope, indexTimeUs: arrivalUs }
+}
+
+function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
+  const blocks: PendingBlock[] = []
+  let start = 0
+  let bytes = 0
+  events.forEach(({ envelope }, i) => {
+    bytes += envelope.length
+    if (i + 1 - start < MAX_BLOCK_EVENTS && bytes < MAX_BLOCK_BYTES && i + 1 < events.length) return
+    const block = events.slice(start, i + 1)
+    blocks.push({ events: block, data: encodeBlock(block) })
+    start = i + 1
+    bytes = 0
+  })
+  return blocks
+}
+
+/** A partition with its prepared statements; `commit` gives the new last id. */
+function openForAppend (options: WriterOptions, day: string, mark: number, idMark: IdMark) {
+  const db = openPartition(options.dir, day, mark, options.durability)
+  if (readSummary(db, day).fieldsHash !== FIELDS_HASH) mixFields(db)
+  const dictionary = openDictionary(db)
+  const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd) VALUES (?, ?, ?, ?, ?)')
+  const insertData = db.prepare('INSERT INTO block_data (first_id, data) VALUES (?, ?)')
+  const insertEvent = db.prepare(`
+    INSERT INTO event (id, time_us, ${FIELDS.map(columnName).join(', ')}) VALUES (?, ?, ${FIELDS.map(() => '?').join(', ')})
+  `)
+  const updateSummary = db.prepare(`
+    UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
+      min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
+  `)
+  let lastId = Math.max(mark, readSummary(db, day).lastId)
+
+  const insert = db.transaction((blocks: readonly PendingBlock[], firstId: number) => {
+    let id = firstId
+    let minTimeUs = Infinity
+    let maxTimeUs = -Infinity
+    for (const { events, data } of blocks) {
+      const blockId = id
+      let blockMinUs = Infinity
+      let blockMaxUs = -Infinity
+      for (const { timeUs, columns } of events) {
+        insertEvent.run(id++, timeUs, ...columns.map((value, i) => toColumn(FIELDS[i]!, value)))
+        if (timeUs < blockMinUs) blockMinUs = timeUs
+        if (timeUs > blockMaxUs) blockMaxUs = timeUs
+      }
+      insertBlock.run(blockId, id - 1, blockMinUs, blockMaxUs, events.some(({ odd }) => odd) ? 1 : 0)
+      insertData.run(blockId, data)
+      minTimeUs = Math.min(minTimeUs, blockMinUs)
+      maxTimeUs = Math.max(maxTimeUs, blockMaxUs)
+    }
+    updateSummary.run({ firstId, lastId: id - 1, count: id - firstId, minTimeUs, maxTimeUs })
+    return id - 1
+  })
+
+  function toColumn (field: string, value: Scalar | null): Scalar | null {
+    return value === null || COLUMNS[field] === 'text' ? value : dictionary.idOf(field, value)
+  }
+
+  return {
+    day,
+    summary: () => readSummary(db, day),
+    commit (blocks: readonly PendingBlock[]): number {
+      if (blocks.length === 0) return lastId
+      const count = blocks.reduce((sum, { events }) => sum + events.length, 0)
+      idMark.reach(lastId + count)
+      try {
+        lastId = insert.immediate(blocks, lastId + 1)
+      } catch (error) {
+        dictionary.forget() // ids of a transaction that was rolled back are dealt again to other values
+        throw error
+      }
+      return lastId
+    },
+    close: () => db.close(),
+  }
+}
+
+/** Rows of two field tables in one file: its columns are not used again. */
+function mixFields (db: Database.Database): void {
+  db.prepare("UPDATE partition SET fields_hash = 'mixed'").run()
+}

@@ -1,0 +1,69 @@
+import t from 'tap'
+import { bearer, post, testApp } from '../fixtures/app.js'
+import type { TestApp } from '../fixtures/app.js'
+
+function search ({ app }: TestApp, payload: object) {
+  return app.inject({ method: 'POST', url: '/api/v1/search', headers: bearer, payload })
+}
+
+const EVENTS = [
+  { time: 100, sourcetype: 'st', event: { a: 'x', n: 1, list: ['p', 'q'] } },
+  { time: 200, sourcetype: 'st', event: { a: 'y', n: 2 } },
+  { time: 300, sourcetype: 'other', event: 'plain text' },
+].map(event => JSON.stringify(event)).join('')
+
+t.test('a search without stats gives events, newest first, with the columns of table', async t => {
+  const server = await testApp(t)
+  await post(server, EVENTS)
+
+  const res = await search(server, { search: 'sourcetype=st | table _time a list{} nothing' })
+
+  t.equal(res.statusCode, 200)
+  const { stats, window, ...rest } = res.json()
+  t.strictSame(rest, {
+    fields: ['_time', 'a', 'list{}', 'nothing'],
+    rows: [{ _time: 200, a: 'y' }, { _time: 100, a: 'x', 'list{}': ['p', 'q'] }],
+    truncated: false,
+  })
+  t.strictSame(stats, { scanned_events: 3, elapsed_ms: 0 })
+  t.match(window, { earliest: /^0000/, latest: /^9999/ })
+})
+
+t.test('stats, the window and the limit', async t => {
+  const server = await testApp(t)
+  await post(server, EVENTS)
+
+  t.strictSame((await search(server, { search: '* | stats count' })).json().rows, [{ count: 3 }])
+  t.strictSame((await search(server, { search: '* | stats count', earliest: 100, latest: '200' })).json().rows, [{ count: 1 }])
+  t.match((await search(server, { search: '* | table _time', limit: 2 })).json(), { rows: [{ _time: 300 }, { _time: 200 }], truncated: true })
+  t.strictSame((await search(server, { search: '* | stats values(a) AS a BY sourcetype' })).json().rows, [{ sourcetype: 'other' }, { sourcetype: 'st', a: ['x', 'y'] }])
+})
+
+t.test('all fields of events are columns where the search does not say', async t => {
+  const server = await testApp(t)
+  await post(server, EVENTS)
+
+  const { fields, rows } = (await search(server, { search: 'a=x' })).json()
+
+  t.strictSame(fields, Object.keys(rows[0]))
+  t.match(rows, [{ _time: 100, a: 'x', n: 1, 'list{}': ['p', 'q'], sourcetype: 'st', index: 'main', _raw: '{"a":"x","n":1,"list":["p","q"]}' }])
+})
+
+t.test('what can not be run says where and why', async t => {
+  const server = await testApp(t)
+
+  const res = await search(server, { search: '*\n| transaction host' })
+
+  t.equal(res.statusCode, 400)
+  t.match(res.json().detail, /^2:3: .*transaction.*\n {2}\| transaction host\n {4}\^$/)
+  t.match(res.json().errors, [{ pointer: '/search', detail: /transaction/ }])
+})
+
+t.test('hostile field names are plain columns', async t => {
+  const server = await testApp(t)
+  await post(server, '{"time":1,"event":{"__proto__":"p","constructor":"c","toString":"t"}}')
+
+  const { rows } = JSON.parse((await search(server, { search: '* | table __proto__ constructor toString' })).body.replace('__proto__', 'proto').replace('__proto__', 'proto'))
+
+  t.strictSame(rows, [{ proto: 'p', constructor: 'c', toString: 't' }])
+})

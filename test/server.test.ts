@@ -1,0 +1,139 @@
+import t from 'tap'
+import { pino } from 'pino'
+import { loadConfig } from '../src/config.js'
+import type { Clock } from '../src/schedule/loop.js'
+import { openServer } from '../src/server.js'
+import type { Finding } from '../src/finding.js'
+import { LockedError } from '../src/store/lock.js'
+import { KEY, tempDir, TOKEN } from './fixtures/app.js'
+import { GOLDEN, toEnvelope } from './fixtures/golden.js'
+
+const log = pino({ level: 'silent' })
+
+/** A clock that is set by hand. A sleep ends when its time has come or the signal aborts; one under a second, as at the end, at once. */
+function handClock (start: string): Clock & { set: (time: string) => void } {
+  let nowMs = Date.parse(start)
+  let sleepers: { readonly untilMs: number, readonly wake: () => void }[] = []
+  return {
+    now: () => nowMs,
+    sleep: (ms, signal) => new Promise(resolve => {
+      if (signal.aborted || ms < 1000) return resolve()
+      sleepers.push({ untilMs: nowMs + ms, wake: resolve })
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    }),
+    set (time) {
+      nowMs = Date.parse(time)
+      const due = sleepers.filter(({ untilMs }) => untilMs <= nowMs)
+      sleepers = sleepers.filter(sleeper => !due.includes(sleeper))
+      for (const { wake } of due) wake()
+    },
+  }
+}
+
+function configOf (dataDir: string) {
+  const config = loadConfig({ env: {}, flags: { 'data.dir': dataDir, 'listen.port': '0', 'data.durability': 'normal' }, cwd: '/' })
+  const token = { name: 'test', token: TOKEN, index: 'main', indexes: [], ack: false as const, enabled: true, query_string_auth: false as const }
+  return { ...config, hec: { ...config.hec, tokens: [token] }, api: { keys: [{ name: 'test', key: KEY, role: 'admin' as const }] } }
+}
+
+async function getJson (url: string, path: string) {
+  return (await fetch(url + path, { headers: { authorization: `Bearer ${KEY}` } })).json()
+}
+
+/** Asks again until the answer holds; the test's own time-out is the limit. */
+async function until<T> (ask: () => Promise<T>, holds: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask()
+    if (holds(answer)) return answer
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+t.test('G45 over a real server: down from 11:58 to 12:40, the slot of 12:00 is done late with its own window', async t => {
+  const dataDir = tempDir(t)
+  const example = GOLDEN.find(({ id }) => id === 'G45')!
+  const first = await openServer(configOf(dataDir), { clock: handClock('2026-03-10T11:20:00Z'), log, version: '0' })
+  const { url } = await first.start()
+  const res = await fetch(`${url}/services/collector/event`, { method: 'POST', headers: { authorization: `Splunk ${TOKEN}` }, body: example.events.map(event => toEnvelope(event)).join('') })
+  t.equal(res.status, 200)
+  await first.close()
+
+  const clock = handClock('2026-03-10T12:40:00Z')
+  const second = await openServer(configOf(dataDir), { clock, log, version: '0' })
+  t.teardown(() => second.close())
+  const { url: again } = await second.start()
+  const { items } = await until(
+    () => getJson(again, '/api/v1/findings') as Promise<{ items: Finding[] }>,
+    answer => answer.items.length > 0
+  )
+
+  t.strictSame(items.map(({ result }) => result), example.runs[0]!.literal)
+  t.match(items[0]!.window, { earliest: '2026-03-10T10:50:00.000Z', latest: '2026-03-10T11:50:00.000Z' })
+})
+
+t.test('the schedule runs by itself when a slot comes due', async t => {
+  const clock = handClock('2026-03-10T11:59:50Z')
+  const server = await openServer(configOf(tempDir(t)), { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const runs = async () => (await getJson(url, '/api/v1/detections/cisco_isovalent___potential_escape_to_host/runs') as { items: { scheduled_time: string, status: string }[] }).items
+  t.strictSame(await runs(), [])
+
+  clock.set('2026-03-10T12:00:00Z')
+  const items = await until(runs, answer => answer.length > 0)
+
+  t.match(items, [{ scheduled_time: '2026-03-10T12:00:00.000Z', status: 'succeeded' }])
+})
+
+t.test('/readyz is 200 while the scheduler runs', async t => {
+  const server = await openServer(configOf(tempDir(t)), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' })
+  t.teardown(() => server.close())
+  const before = await server.app.inject('/readyz')
+  await server.start()
+  const after = await server.app.inject('/readyz')
+
+  t.equal(before.statusCode, 503)
+  t.strictSame(before.json().reasons, ['the scheduler is not running'])
+  t.equal(after.statusCode, 200)
+})
+
+t.test('the metrics have the names of detections and tokens, and nothing of events', async t => {
+  const server = await openServer(configOf(tempDir(t)), { clock: handClock('2026-03-10T12:30:00Z'), log, version: '0' })
+  t.teardown(() => server.close())
+  await server.start()
+  const inject = (url: string, payload: string, authorization: string) => server.app.inject({ method: 'POST', url, payload, headers: { authorization, 'content-type': 'application/json' } })
+  await inject('/services/collector', '{"event":"a\\"b","host":"evil\\nhost","wat":1}', `Splunk ${TOKEN}`)
+  await inject('/services/collector', '{', `Splunk ${TOKEN}`)
+  await inject('/api/v1/detections/cisco_isovalent___potential_escape_to_host/runs', '{"scheduled_time":"2026-03-10T12:00:00Z"}', `Bearer ${KEY}`)
+
+  const { body } = await server.app.inject('/metrics')
+
+  for (const line of [
+    'hecate_hec_events_total{token="test"} 1',
+    'hecate_hec_unknown_keys_total{token="test"} 1',
+    'hecate_hec_replies_total{code="0",status="200"} 1',
+    'hecate_hec_replies_total{code="6",status="400"} 1',
+    'hecate_store_events 1',
+    'hecate_store_partitions 1',
+    'hecate_ledger_owed_slots 0',
+    'hecate_ledger_failed_slots 0',
+    'hecate_detection_runs_total{detection="cisco_isovalent___potential_escape_to_host",status="succeeded"} 1',
+    'hecate_detection_last_success_seconds{detection="cisco_isovalent___potential_escape_to_host"} 1773145800',
+  ]) t.ok(body.split('\n').includes(line), line)
+  t.notMatch(body, /evil/)
+})
+
+t.test('a second server on the data folder is refused', async t => {
+  const dataDir = tempDir(t)
+  const server = await openServer(configOf(dataDir), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' })
+  t.teardown(() => server.close())
+
+  await t.rejects(openServer(configOf(dataDir), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' }), LockedError)
+})
+
+t.test('an override of a detection that is none stops the start', async t => {
+  const config = configOf(tempDir(t))
+  const wrong = { ...config, detections: { ...config.detections, overrides: { nothing: { enabled: true } } } }
+
+  await t.rejects(openServer(wrong, { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' }), { name: 'ConfigError', message: 'detections.overrides.nothing: there is no such detection' })
+})
