@@ -37,6 +37,9 @@ export interface ServerDeps {
 /** How long open connections get their 503 before the server closes. */
 const DRAIN_MS = 300
 
+/** A client that is still in the middle of a request by then is cut off: nothing of the request was acknowledged. */
+const CUT_OFF_MS = 4_000
+
 /** After a turn of the ledger that threw, the next one waits. */
 const LEDGER_PAUSE_MS = 30_000
 
@@ -55,7 +58,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   const events = await openSqliteEvents({
     dataDir: config.data.dir,
     durability: config.data.durability,
-    existingIndexes: config.indexes,
+    existingIndexes: new Set(config.indexes),
     maxEventBytes: config.hec.max_event_bytes,
     compatibility: config.hec.compatibility,
   })
@@ -154,7 +157,9 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       isShuttingDown = true
       if (loop !== null) await clock.sleep(DRAIN_MS, new AbortController().signal)
       stop.abort()
+      const cutOff = setTimeout(() => app.server.closeAllConnections(), CUT_OFF_MS)
       await app.close()
+      clearTimeout(cutOff)
       await loop
       await events.close()
       control.close()

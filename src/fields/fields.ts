@@ -50,14 +50,16 @@ export function fieldOf (event: IndexedEvent, name: string): Value | undefined {
 
 /** All fields of an event, as `fieldOf` gives each. */
 export function fieldsOf (event: IndexedEvent): Map<string, Value> {
-  const names = new Set(['_time', '_raw', 'host', 'source', 'sourcetype', 'index', ...Object.keys(mappedFields(event.sourcetype))])
-  if (event.payload !== null) for (const name of jsonFields(event.payload).keys()) names.add(name)
-  for (const name of Object.keys(event.fields)) names.add(name)
+  const { payload } = event
+  const json = payload === null ? new Map<string, Value>() : jsonFields(payload) // all in one pass, not each by its own
   const fields = new Map<string, Value>()
-  for (const name of names) {
-    const found = fieldOf(event, name)
-    if (found !== undefined) fields.set(name, found)
+  for (const name of ['_time', '_raw', 'host', 'source', 'sourcetype', 'index']) fields.set(name, fieldOf(event, name)!)
+  const add = (name: string, value: Value | undefined) => {
+    if (value !== undefined && !fields.has(name)) fields.set(name, value)
   }
+  if (payload !== null) for (const [name, mapping] of Object.entries(mappedFields(event.sourcetype))) add(name, applyMapping(mapping, payload))
+  for (const [name, value] of json) add(name, value)
+  for (const name of Object.keys(event.fields)) add(name, envelopeField(event, name))
   return fields
 }
 

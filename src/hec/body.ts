@@ -32,8 +32,8 @@ export interface CollectedBody { readonly body: ArrayBuffer, readonly bytes: num
  */
 export async function collectBody (stream: Readable, { gzip, maxBytes, budget }: { gzip: boolean, maxBytes: number, budget: ByteBudget }): Promise<CollectedBody> {
   const held = openHeld(maxBytes, budget)
+  const gunzip = gzip ? openGunzip(held) : null
   try {
-    const gunzip = gzip ? openGunzip(held) : null
     let received = 0
     // Leaving the loop must not destroy the stream: the connection under it has to carry the reply.
     for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -48,6 +48,8 @@ export async function collectBody (stream: Readable, { gzip, maxBytes, budget }:
   } catch (error) {
     held.release()
     throw error // the client is gone
+  } finally {
+    gunzip?.destroy()
   }
   if (held.refusal !== null) throw held.refusal
   return held.join()
@@ -115,6 +117,7 @@ function openGunzip (held: Held) {
         resolve()
       })
     }),
+    destroy: () => { gunzip.destroy() },
     end: () => new Promise<void>(resolve => {
       gunzip.once('close', resolve)
       gunzip.end()

@@ -147,10 +147,12 @@ function toCode ({ stored, fault, skipped }: AppendOutcome): { code: HecCode, nu
 
 function sendError (error: unknown, request: FastifyRequest, reply: FastifyReply, deps: HecDeps) {
   if (error instanceof HecError) {
+    if (error.status === 413) reply.header('connection', 'close') // the rest of the body is not read (hec.md section 8)
     // A format error that is found before any object is read is one of the first object.
     const number = error.code === 6 && error.status === 400 ? 0 : undefined
     return send(reply, deps, error.code, number, error)
   }
+  if (error instanceof AppError && error.code === 'too_large') return sendError(new HecError(6, 413, 'Content too large'), request, reply, deps)
   if (error instanceof AppError && error.code === 'unavailable') {
     request.log.error({ err: error }, 'events could not be stored')
     return send(reply, deps, 9)

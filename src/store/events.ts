@@ -72,7 +72,7 @@ export interface EventStoreStats {
 export interface EventStore {
   /**
    * Resolves when the request's events are on disk (`durability: full`), in the order of the calls. Throws AppError
-   * `unavailable` where nothing of the request was kept.
+   * `unavailable` or `too_large` where nothing of the request was kept.
    */
   append (request: AppendRequest): Promise<AppendOutcome>
   /** Everything up to it is committed and visible. */

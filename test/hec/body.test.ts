@@ -7,6 +7,7 @@ import { AppError } from '../../src/errors.js'
 import { collectBody, openByteBudget } from '../../src/hec/body.js'
 import type { HecError } from '../../src/hec/reply.js'
 import type { AppendOutcome, EventStore } from '../../src/store/events.js'
+import { MAX_REQUEST_EVENTS } from '../../src/store/sqlite/writer.js'
 import { auth, post, storedEvents, testApp, TOKEN } from '../fixtures/app.js'
 import { listen, openSocket, postHead, until } from '../fixtures/http.js'
 
@@ -275,4 +276,16 @@ t.test('metrics count replies and events, with no label from a request', async t
   ]) t.ok(body.split('\n').includes(line), line)
   t.notMatch(body, /label-of|wat/)
   t.notMatch(body, TOKEN)
+})
+
+t.test('a body of more events than a request can hold is refused whole, others go on', async t => {
+  const it = await testApp(t)
+  const many = gzipSync('{"event":1}'.repeat(MAX_REQUEST_EVENTS + 1))
+
+  const [refused, taken] = await Promise.all([post(it, many, { 'content-encoding': 'gzip' }), post(it, EVENT)])
+
+  t.strictSame([refused.statusCode, refused.body], [413, TOO_LARGE])
+  t.equal(taken.statusCode, 200)
+  t.equal((await storedEvents(it)).length, 1)
+  t.equal(it.budget.bytes, 0)
 })

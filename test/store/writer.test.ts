@@ -24,7 +24,7 @@ const DAY = '2026-03-10'
 /** What the store's threads do, on this thread. */
 function openStore (t: Test, dataDir = tempDir(t)) {
   const dir = join(dataDir, 'events')
-  const writer = openWriter({ dir, durability: 'normal', existingIndexes: ['main'], maxEventBytes: 5 << 20, compatibility: 'keep' })
+  const writer = openWriter({ dir, durability: 'normal', existingIndexes: new Set(['main']), maxEventBytes: 5 << 20, compatibility: 'keep' })
   const reader = openReader(dir)
   t.teardown(() => {
     reader.close()

@@ -1,15 +1,16 @@
 import type Database from 'better-sqlite3'
 import type { Scalar } from '../../event.js'
 
-/** Entries that are kept in memory; above it the older half goes. About 10 MB at 50 bytes an entry. */
-const MAX_CACHED = 100_000
+/** Entries that are kept in memory, of one field or to be read; above it the older half goes. About 5 MB at 50 bytes an entry. */
+const MAX_CACHED = 50_000
 
 /** Longer values are looked up each time: a value may be as long as an event, and many of them would fill the memory. */
 const MAX_CACHED_CHARS = 512
 
 /** Ids of the values of dictionary columns, for the writer. Must be told when a transaction was rolled back. */
 export function openDictionary (db: Database.Database) {
-  const cache = new Map<string, number>()
+  // By field, then by value: 42 and '42' are two entries, as they are two keys.
+  const cache = new Map<string, Map<Scalar, number>>()
   // uses dictionary_field_value_idx
   const select = db.prepare<[string, string, number], number>('SELECT id FROM dictionary WHERE field = ? AND value = ? AND is_number = ?').pluck()
   const insert = db.prepare('INSERT INTO dictionary (field, value, is_number) VALUES (?, ?, ?)')
@@ -24,12 +25,13 @@ export function openDictionary (db: Database.Database) {
     /** The value's id in the partition; makes one within the transaction under way. */
     idOf (field: string, value: Scalar): number {
       if (typeof value === 'string' && value.length > MAX_CACHED_CHARS) return lookup(field, value)
-      const key = `${typeof value === 'number' ? '#' : '$'}${field}=${value}`
-      let id = cache.get(key)
+      let ids = cache.get(field)
+      if (ids === undefined) cache.set(field, ids = new Map())
+      let id = ids.get(value)
       if (id === undefined) {
         id = lookup(field, value)
-        if (cache.size >= MAX_CACHED) dropOlderHalf(cache)
-        cache.set(key, id)
+        if (ids.size >= MAX_CACHED) dropOlderHalf(ids)
+        ids.set(value, id)
       }
       return id
     },

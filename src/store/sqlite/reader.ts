@@ -162,10 +162,9 @@ function * findRows (partitions: readonly PartitionReader[], job: SearchJob, ord
   for (const partition of partitions) partition.prepare(condition.tests, alive)
   const decode = rowDecoder(query, job, condition, alive)
   const narrow = condition.exact && query.fields !== null && query.fields.every(hasColumn)
-    ? narrowReader(query.fields, job, condition)
+    ? narrowReader(query.fields, job, condition, alive)
     : decode
   const readBlock: ReadBlock<Row> = (reader, block) => {
-    alive()
     count(block)
     return (isEven(reader, block) ? narrow : decode)(reader, block)
   }
@@ -201,7 +200,6 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
       }
     }
     for (const block of odd) {
-      alive()
       const rows = decode(partition, block).map(({ item }) => item)
       for (const row of runStages(query.bin === null ? [] : [query.bin], rows, { timeZone: job.timeZone, alive })) stats.add(row)
     }
@@ -224,7 +222,7 @@ function scopeParams ({ window, lastId }: Scope) {
 const IN_SCOPE = 'e.time_us >= @earliestUs AND e.time_us < @latestUs AND e.id <= @lastId'
 
 /** Reads rows from the columns alone. */
-function narrowReader (fields: readonly string[], scope: Scope, condition: Condition): ReadBlock<Row> {
+function narrowReader (fields: readonly string[], scope: Scope, condition: Condition, alive: Alive): ReadBlock<Row> {
   const columns = fields.filter(field => field !== '_time')
   const sql = `
     SELECT e.id, e.time_us${columns.map(field => `, e.${columnName(field)}`).join('')}
@@ -233,6 +231,7 @@ function narrowReader (fields: readonly string[], scope: Scope, condition: Condi
   `
   const select = oncePerReader(({ db }) => db.prepare(sql).raw())
   return (reader, { first_id: firstId, last_id: blockLastId }) => {
+    alive()
     const rows = select(reader).all({ ...scopeParams(scope), firstId, blockLastId }) as [number, number, ...(number | string | null)[]][]
     return rows.map(([id, timeUs, ...cells]) => {
       const values = new Map<string, Value>()
@@ -281,11 +280,11 @@ function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, ta
   const selectEven = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql(condition.sql)))
   const selectOdd = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql('1')))
   return (reader, block) => {
+    alive()
     const { first_id: firstId, last_id: blockLastId } = block
     const select = isEven(reader, block) ? selectEven : selectOdd
     const rows = select(reader).all({ ...scopeParams(scope), firstId, blockLastId })
     if (rows.length === 0) return []
-    alive()
     const data = reader.selectData.get(firstId)
     if (data === undefined) throw new Error(`block ${firstId} has no data`)
     const items = decodeBlock(data)

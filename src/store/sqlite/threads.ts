@@ -30,7 +30,7 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     for (const reply of message.replies) {
       const { resolve, reject } = pending[settled++]!
       if (!('failed' in reply)) resolve(reply)
-      else if (reply.failed === 'unavailable') reject(new AppError('unavailable', reply.message))
+      else if (reply.failed !== 'defect') reject(new AppError(reply.failed, reply.message))
       else reject(new Error(reply.message))
     }
     pending.splice(0, settled)

@@ -1,4 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest } from '../events.js'
 import type { PartitionSummary } from './partition.js'
 import type { AppendResult, WriterOptions } from './writer.js'
@@ -8,8 +9,8 @@ import { openWriter } from './writer.js'
 
 export type ToWriter = { readonly kind: 'append', readonly requests: readonly AppendRequest[] } | { readonly kind: 'close' }
 
-/** `defect`: a bug met by this request alone. `unavailable`: the commit failed, for all requests of it. */
-export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'unavailable', readonly message: string }
+/** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
+export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
 
 export type FromWriter =
   | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[] }
@@ -53,7 +54,10 @@ function commit (requests: readonly AppendRequest[]): void {
 }
 
 function toReply (result: AppendResult): WriterReply {
-  return 'error' in result ? { failed: 'defect', message: result.error.stack ?? result.error.message } : result
+  if (!('error' in result)) return result
+  const { error } = result
+  if (error instanceof AppError && error.code === 'too_large') return { failed: 'too_large', message: error.message }
+  return { failed: 'defect', message: error.stack ?? error.message }
 }
 
 function close (): void {

@@ -6,6 +6,7 @@ import type { Scalar } from '../../event.js'
 import type { IndexedEvent } from '../../fields/fields.js'
 import { fieldOf, FIELDS_HASH, routeSourcetype, toPayload } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
+import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest } from '../events.js'
 import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
@@ -19,7 +20,7 @@ export interface WriterOptions {
   /** Folder of the partitions. */
   readonly dir: string
   readonly durability: Durability
-  readonly existingIndexes: readonly string[]
+  readonly existingIndexes: ReadonlySet<string>
   readonly maxEventBytes: number
   readonly compatibility: EnvelopeRules['compatibility']
 }
@@ -29,6 +30,12 @@ export type AppendResult = AppendOutcome | { readonly error: Error }
 
 /** Results in the order of the requests, and the partition that they were written to. */
 export interface Commit { readonly results: readonly AppendResult[], readonly partition: PartitionSummary }
+
+/**
+ * A body of tiny envelopes, a few kilobytes of gzip, would hold up everybody for minutes and fill the memory: five million fit
+ * into 64 MB. Clients send a few thousand at most (hec.md section 7).
+ */
+export const MAX_REQUEST_EVENTS = 100_000
 
 export type Writer = ReturnType<typeof openWriter>
 
@@ -105,10 +112,13 @@ function parseRequest (request: AppendRequest, options: WriterOptions): { result
     const outcome = parseBody(body, {
       defaults: request.defaults,
       allowedIndexes: request.allowedIndexes === null ? null : new Set(request.allowedIndexes),
-      existingIndexes: new Set(options.existingIndexes),
+      existingIndexes: options.existingIndexes,
       maxEventBytes: options.maxEventBytes,
       compatibility: options.compatibility,
-    }, event => { events.push(toPending(event, body, request.arrivalUs)) })
+    }, event => {
+      if (events.length === MAX_REQUEST_EVENTS) throw new AppError('too_large', `a request can hold ${MAX_REQUEST_EVENTS} events`)
+      events.push(toPending(event, body, request.arrivalUs))
+    })
     return { result: { stored: events.length, ...outcome }, events }
   } catch (error) {
     return { result: { error: error as Error }, events: [] } // a defect must not take the others' events with it
@@ -117,11 +127,16 @@ function parseRequest (request: AppendRequest, options: WriterOptions): { result
 
 function toPending (parsed: ParsedEvent, body: Uint8Array, arrivalUs: number): PendingEvent {
   const payload = toPayload(parsed.event, parsed.sourcetype)
+  const { host, source, index, fields } = parsed
   const event: IndexedEvent = {
-    ...parsed, // its envelope and event are of no use here
+    host,
+    source,
+    index,
+    fields,
     timeUs: parsed.timeUs ?? arrivalUs,
     sourcetype: routeSourcetype(parsed.sourcetype, payload),
     payload,
+    get raw () { return parsed.raw },
   }
   let odd = false
   const columns = FIELDS.map(field => {
