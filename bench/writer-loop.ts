@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import { loadConfig } from '../src/config.js'
+import type { AppendRequest } from '../src/store/events.js'
+import type { SqliteEventsOptions } from '../src/store/sqlite/open.js'
+import { openWriter } from '../src/store/sqlite/writer.js'
+import { openGenerator } from './generator.js'
+
+export interface WriterLoopFigures {
+  readonly eventsPerRequest: number
+  readonly events: number
+  readonly eventsPerSecond: number
+  /** Bytes of the events' JSON, without envelopes. */
+  readonly rawBytes: number
+}
+
+export interface WriterLoopOptions {
+  readonly dataDir: string
+  readonly eventsPerRequest: number
+  readonly events: number
+  /** Event times begin there and end `spanUs` later; they arrive at `arrivalUs`. */
+  readonly startUs: number
+  readonly spanUs: number
+  readonly arrivalUs: number
+}
+
+/** What a commit takes when all connections of the ingest figures wait for it. */
+const REQUESTS_PER_COMMIT = 16
+
+/** The event store's options as a server with the default configuration has them. */
+export function storeOptions (dataDir: string): SqliteEventsOptions {
+  const { data, indexes, hec } = loadConfig({ env: {}, flags: {}, cwd: dataDir })
+  return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility }
+}
+
+/** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
+export function runWriterLoop ({ dataDir, eventsPerRequest, events, startUs, spanUs, arrivalUs }: WriterLoopOptions): WriterLoopFigures {
+  const { dataDir: _, ...options } = storeOptions(dataDir)
+  const writer = openWriter({ ...options, dir: join(dataDir, 'events') })
+  const generator = openGenerator({ seed: 1, startUs, stepUs: Math.floor(spanUs / events) })
+  let elapsedMs = 0
+  while (generator.events < events) {
+    const requests: AppendRequest[] = Array.from({ length: REQUESTS_PER_COMMIT }, () => ({
+      body: generator.body(eventsPerRequest),
+      arrivalUs,
+      defaults: { host: '127.0.0.1', source: 'http:bench', sourcetype: 'httpevent', index: 'main' },
+      allowedIndexes: null,
+    }))
+    const startMs = performance.now()
+    const commit = writer.append(requests)
+    elapsedMs += performance.now() - startMs
+    if ('error' in commit) throw commit.error
+  }
+  writer.close()
+  return { eventsPerRequest, events: generator.events, eventsPerSecond: generator.events / elapsedMs * 1_000, rawBytes: generator.eventBytes }
+}
