@@ -32,7 +32,7 @@ export type AppendResult = AppendOutcome | { readonly error: Error }
 export interface Commit { readonly results: readonly AppendResult[], readonly partition: PartitionSummary }
 
 /**
- * A body of tiny envelopes, a few kilobytes of gzip, would hold up everybody for minutes and fill the memory: five million fit
+ * A body of tiny envelopes, 130 kB of gzip, would hold up everybody for minutes and fill the memory: six million fit
  * into 64 MB. Clients send a few thousand at most (hec.md section 7).
  */
 export const MAX_REQUEST_EVENTS = 100_000
