@@ -25,7 +25,7 @@ function answer (query: StoreQuery, events: readonly Fields[]): Row[] {
   const stats = openStats(query.stats)
   const { by, aggregates } = query.stats
   for (const partition of [rows.filter((_, index) => index % 2 === 1), rows.filter((_, index) => index % 2 === 0)]) {
-    for (const group of groupRows(partition, by)) stats.addPartial(keyOf(group[0]!, by), aggregates.map(aggregate => toPartial(aggregate, group)))
+    for (const group of groupRows(partition, by)) stats.addPartial(keyOfGroup(group, by), aggregates.map(aggregate => toPartial(aggregate, group)))
   }
   return stats.rows()
 }
@@ -46,6 +46,14 @@ function groupRows (rows: readonly Row[], by: readonly string[]): Row[][] {
 
 function keyOf (row: Row, by: readonly string[]): Scalar[] {
   return by.map(field => toScalar(row, field)!)
+}
+
+/** Of 42 and "42" in one group the string is kept, as stats keeps it. */
+function keyOfGroup (rows: readonly Row[], by: readonly string[]): Scalar[] {
+  return by.map(field => {
+    const values = rows.map(row => toScalar(row, field)!)
+    return values.find(value => typeof value === 'string') ?? values[0]!
+  })
 }
 
 function toPartial ({ field }: Aggregate, rows: readonly Row[]): Partial {

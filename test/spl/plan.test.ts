@@ -140,6 +140,15 @@ t.test('evidence is approximate where a BY field was computed or rows were filte
   }
 })
 
+t.test('of a number and the same text in one group, pushed down or not, the text is kept', async t => {
+  const events = [42, 42, '42', '42'].map(user => new Map<string, Value>([['user', user]]))
+  for (const order of [events, events.toReversed()]) {
+    for (const pushDown of ['on', 'off'] as const) {
+      t.strictSame(runPlan(plan('* | stats count BY user', pushDown), order, 'UTC').map(({ values }) => [...values]), [[['user', '42'], ['count', 4]]], pushDown)
+    }
+  }
+})
+
 t.test('with and without push-down a search gives the same rows', async t => {
   const column = fc.option(anyScalar, { nil: undefined })
   const event = fc.record({
