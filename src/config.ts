@@ -11,21 +11,31 @@ export class ConfigError extends Error {
 /** Keys of later versions are taken with the value that changes nothing. */
 const NOT_YET = 'is not supported yet'
 
+/** `90s`, `10m`, `12h`, `30d` → milliseconds. */
+const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s, 10m, 12h or 30d').transform(text => {
+  const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[text.at(-1) as 's' | 'm' | 'h' | 'd']
+  return Number(text.slice(0, -1)) * unit
+})
+
 const Name = z.string().min(1).max(200)
 const Secret = z.string().min(1).max(1000)
 
-const Token = z.strictObject({
+/** What a HEC token decides, wherever it comes from. */
+export const TokenSettings = z.strictObject({
   name: Name,
-  token: Secret,
   index: Name.default('main'),
   indexes: z.array(Name).default([]),
   sourcetype: Name.optional(),
   source: Name.optional(),
   host: Name.optional(),
-  ack: z.literal(false, NOT_YET).default(false),
+  ack: z.boolean().default(false),
   enabled: z.boolean().default(true),
-  query_string_auth: z.literal(false, NOT_YET).default(false),
+  query_string_auth: z.boolean().default(false),
+  defaults: z.record(Name, z.string().min(1).max(1000)).default({}),
 })
+export type TokenSettings = z.infer<typeof TokenSettings>
+
+const Token = TokenSettings.extend({ token: Secret })
 
 export const Role = z.enum(['viewer', 'analyst', 'admin'])
 export type Role = z.infer<typeof Role>
@@ -53,7 +63,8 @@ const Config = z.strictObject({
     compatibility: z.enum(['keep', 'splunk']).default('keep'),
     max_body_bytes: z.number().int().min(1).default(64 << 20),
     max_event_bytes: z.number().int().min(1).default(5 << 20),
-    time_from: z.literal('arrival', NOT_YET).default('arrival'),
+    time_from: z.enum(['arrival', 'event']).default('arrival'),
+    resend_window: Duration.prefault('0s'),
     tokens: z.array(Token).default([]),
   }).prefault({}),
   detections: z.strictObject({
@@ -92,6 +103,7 @@ export interface ConfigSource {
 /** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
 export const SCALAR_KEYS = [
   'listen.host', 'listen.port', 'data.dir', 'data.durability', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'hec.time_from', 'hec.resend_window',
   'detections.shipped', 'timezone',
 ] as const
 

@@ -15,7 +15,7 @@ export function openCredentials ({ hec, api, indexes }: Config, store: Credentia
   const keys = new Map<string, ApiKey>()
 
   function refresh (): void {
-    for (const { name, hash, index } of store.tokens()) tokens.set(hash, { name, hash, index, indexes: [], enabled: true })
+    for (const { name, hash, index } of store.tokens()) tokens.set(hash, { name, hash, index, indexes: [], enabled: true, ack: false, query_string_auth: false, defaults: {} })
     for (const { name, hash, role } of store.keys()) keys.set(hash, { name, role: Role.parse(role) })
     for (const { token, ...settings } of hec.tokens) tokens.set(hashSecret(token), { ...settings, hash: hashSecret(token) })
     for (const { name, key, role } of api.keys) keys.set(hashSecret(key), { name, role })

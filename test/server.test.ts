@@ -32,7 +32,7 @@ function handClock (start: string): Clock & { set: (time: string) => void } {
 
 function configOf (dataDir: string) {
   const config = loadConfig({ env: {}, flags: { 'data.dir': dataDir, 'listen.port': '0', 'data.durability': 'normal' }, cwd: '/' })
-  const token = { name: 'test', token: TOKEN, index: 'main', indexes: [], ack: false as const, enabled: true, query_string_auth: false as const }
+  const token = { name: 'test', token: TOKEN, index: 'main', indexes: [], ack: false as const, enabled: true, query_string_auth: false, defaults: {} as const }
   return { ...config, hec: { ...config.hec, tokens: [token] }, api: { keys: [{ name: 'test', key: KEY, role: 'admin' as const }] } }
 }
 

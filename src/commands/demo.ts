@@ -40,7 +40,7 @@ export async function demo ({ args, cwd, stdout, signal, version }: CommandConte
     const config = loadConfig({ env: {}, flags: { 'data.dir': join(dir, 'data') }, cwd })
     const { server, url } = await startOnFreePort({
       ...config,
-      hec: { ...config.hec, tokens: [{ name: 'demo', token, index: 'main', indexes: [], sourcetype: 'cisco:isovalent', ack: false, enabled: true, query_string_auth: false }] },
+      hec: { ...config.hec, tokens: [{ name: 'demo', token, index: 'main', indexes: [], sourcetype: 'cisco:isovalent', ack: false, enabled: true, query_string_auth: false, defaults: {} }] },
       api: { keys: [{ name: 'demo', key, role: 'admin' }] },
     }, version)
     try {

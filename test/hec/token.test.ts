@@ -1,5 +1,5 @@
 import t from 'tap'
-import { DISABLED_TOKEN, OTHER_TOKEN, post, storedEvents, testApp, TOKEN } from '../fixtures/app.js'
+import { DISABLED_QUERY_TOKEN, DISABLED_TOKEN, OTHER_TOKEN, QUERY_TOKEN, post, storedEvents, testApp, TOKEN } from '../fixtures/app.js'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
@@ -40,6 +40,11 @@ const CASES: readonly Case[] = [
   ['a token in the query beside a good header', `Splunk ${TOKEN}`, QUERY, `token=${TOKEN}`],
   ['an unknown token in the query', undefined, QUERY, 'token=nope'],
   ['an empty token in the query', `Splunk ${TOKEN}`, QUERY, 'token='],
+  ['a token in the query that may be there', undefined, SUCCESS, `token=${QUERY_TOKEN}`],
+  ['such a token in the header', `Splunk ${QUERY_TOKEN}`, SUCCESS],
+  ['such a token in the query beside a bad header', 'Splunk nope', SUCCESS, `token=${QUERY_TOKEN}`],
+  ['a disabled token in the query', undefined, QUERY, `token=${DISABLED_TOKEN}`],
+  ['a disabled token that may be in the query', undefined, DISABLED, `token=${DISABLED_QUERY_TOKEN}`],
   ['two tokens in the query', `Splunk ${TOKEN}`, QUERY, 'token=a&token=b'],
 ]
 
