@@ -29,7 +29,7 @@ const REQUESTS_PER_COMMIT = 16
 /** The event store's options as a server with the default configuration has them. */
 export function storeOptions (dataDir: string): SqliteEventsOptions {
   const { data, indexes, hec } = loadConfig({ env: {}, flags: {}, cwd: dataDir })
-  return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility }
+  return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility, resendWindowUs: hec.resend_window * 1_000 }
 }
 
 /** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
@@ -41,8 +41,13 @@ export function runWriterLoop ({ dataDir, eventsPerRequest, events, startUs, spa
   while (generator.events < events) {
     const requests: AppendRequest[] = Array.from({ length: REQUESTS_PER_COMMIT }, () => ({
       body: generator.body(eventsPerRequest),
+      format: 'envelopes',
       arrivalUs,
       defaults: { host: '127.0.0.1', source: 'http:bench', sourcetype: 'httpevent', index: 'main' },
+      timeUs: null,
+      timeFrom: 'arrival',
+      fill: {},
+      sender: '',
       allowedIndexes: null,
     }))
     const startMs = performance.now()

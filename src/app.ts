@@ -16,7 +16,9 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { searchRoutes } from './api/search.js'
+import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
+import type { HecDeps } from './hec/hec.js'
 import { hec } from './hec/hec.js'
 import type { HecMetrics } from './hec/metrics.js'
 import { hecBody } from './hec/reply.js'
@@ -26,10 +28,12 @@ import type { Macros } from './spl/macro.js'
 export interface AppDeps extends DetectionDeps {
   readonly tokens: Tokens
   readonly findKey: FindKey
+  readonly acks: Acks
   readonly budget: ByteBudget
   readonly registry: Registry
   readonly hecMetrics: HecMetrics
   readonly maxBodyBytes: number
+  readonly timeFrom: HecDeps['timeFrom']
   readonly macros: Macros
   readonly readiness: () => Readiness
   /** Set once SIGTERM came: HEC refuses, and every reply closes its connection. */
@@ -78,9 +82,11 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     prefix: '/services/collector',
     events: deps.events,
     tokens: deps.tokens,
+    acks: deps.acks,
     budget: deps.budget,
     metrics: deps.hecMetrics,
     maxBodyBytes: deps.maxBodyBytes,
+    timeFrom: deps.timeFrom,
     isShuttingDown: deps.isShuttingDown,
     now: deps.time.now,
   })

@@ -13,9 +13,11 @@ const NOT_YET = 'is not supported yet'
 
 /** `90s`, `10m`, `12h`, `30d` → milliseconds. */
 const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s, 10m, 12h or 30d').transform(text => {
-  const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[text.at(-1) as 's' | 'm' | 'h' | 'd']
+  const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS }[text.at(-1) as 's' | 'm' | 'h' | 'd']
   return Number(text.slice(0, -1)) * unit
 })
+
+const DAY_MS = 86_400_000
 
 const Name = z.string().min(1).max(200)
 const Secret = z.string().min(1).max(1000)
@@ -64,7 +66,7 @@ const Config = z.strictObject({
     max_body_bytes: z.number().int().min(1).default(64 << 20),
     max_event_bytes: z.number().int().min(1).default(5 << 20),
     time_from: z.enum(['arrival', 'event']).default('arrival'),
-    resend_window: Duration.prefault('0s'),
+    resend_window: Duration.refine(ms => ms <= DAY_MS, 'is at most a day').prefault('0s'),
     tokens: z.array(Token).default([]),
   }).prefault({}),
   detections: z.strictObject({

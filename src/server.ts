@@ -13,6 +13,7 @@ import { openLedger } from './detect/ledger.js'
 import { loadDetectionFiles } from './detect/load.js'
 import { toMacros } from './detect/macros.js'
 import { openDetectMetrics } from './detect/metrics.js'
+import { openAcks } from './hec/ack.js'
 import { openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
@@ -61,6 +62,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     existingIndexes: new Set(config.indexes),
     maxEventBytes: config.hec.max_event_bytes,
     compatibility: config.hec.compatibility,
+    resendWindowUs: config.hec.resend_window * 1_000,
   })
   openStoreMetrics(registry, events)
 
@@ -103,6 +105,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   })
   ledger.complete(clock.now())
 
+  const acks = openAcks()
   let loop: Promise<void> | null = null
   let isShuttingDown = false
   const app = await buildApp({
@@ -114,10 +117,12 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     signal: stop.signal,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
+    acks,
     budget: openByteBudget(),
     registry,
-    hecMetrics: openHecMetrics(registry),
+    hecMetrics: openHecMetrics(registry, { acks, now: clock.now }),
     maxBodyBytes: config.hec.max_body_bytes,
+    timeFrom: config.hec.time_from,
     time: { now: clock.now, timeZone: config.timezone },
     readiness: (): Readiness => {
       const reasons = [

@@ -36,6 +36,19 @@ CREATE TABLE block_data (
   data BLOB NOT NULL
 ) STRICT;
 
+-- Requests whose re-send is answered as they were and stored no more; written in the transaction of their events.
+CREATE TABLE resend (
+  id INTEGER PRIMARY KEY,           -- in the order of arrival
+  hash BLOB NOT NULL,               -- SHA-256 of sender, what decides the events, and body
+  arrival_us INTEGER NOT NULL,
+  stored INTEGER NOT NULL,
+  unknown_keys INTEGER NOT NULL,
+  skipped INTEGER NOT NULL,
+  fault_code INTEGER,               -- of the reply that the request got; null: Success
+  fault_number INTEGER
+) STRICT;
+CREATE UNIQUE INDEX resend_hash_idx ON resend (hash);
+
 -- One narrow row per event. Text columns hold the value, the others the id of a dictionary entry; null is no value.
 CREATE TABLE event (
   id INTEGER PRIMARY KEY,

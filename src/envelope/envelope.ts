@@ -9,25 +9,34 @@ export type FaultCode = 6 | 7 | 12 | 13 | 15
 /** What stopped the reading of a body. `number` is what Splunk calls `invalid-event-number`. */
 export interface Fault { readonly code: FaultCode, readonly number: number }
 
-/** One event of a request, read from its envelope. `raw` is the text of `event`, of a metric without one that of `fields`. */
+/**
+ * One event of a request, read from its envelope or from a line of `/raw`. `raw` is the text of `event`, of a metric without
+ * one that of `fields`.
+ */
 export interface ParsedEvent extends Metadata {
-  /** Null where the envelope has none: the arrival time holds. */
+  /** Null where nothing of the request says it. */
   readonly timeUs: number | null
   readonly event: unknown
   readonly raw: string
   /** Indexed fields; empty without. Keys come from the sender: own keys only. */
   readonly fields: Readonly<Record<string, unknown>>
-  /** The envelope's place in the body. */
-  readonly envelope: ByteSpan
+  /** The place in the body of the envelope or line. */
+  readonly item: ByteSpan
 }
 
-export interface EnvelopeRules {
+/** What a body is read by, whatever its form. */
+export interface BodyRules {
   /** What holds where an envelope says nothing: query parameter, token's setting, built-in default, already resolved. */
   readonly defaults: Metadata
+  /** The query's `time`, which holds where an envelope has none. */
+  readonly timeUs: number | null
   /** Indexes that events may go to, wherever their name comes from; null is any that exists. */
   readonly allowedIndexes: ReadonlySet<string> | null
   readonly existingIndexes: ReadonlySet<string>
   readonly maxEventBytes: number
+}
+
+export interface EnvelopeRules extends BodyRules {
   /** keep: an unknown key is counted and the event stored. splunk: reading ends there without an error (hec.md 4.3). */
   readonly compatibility: 'keep' | 'splunk'
 }
@@ -44,7 +53,7 @@ const KNOWN_KEYS = new Set(['time', 'host', 'source', 'sourcetype', 'index', 'ev
 
 const decoder = new TextDecoder()
 
-/** Reads a request's body by Splunk's rules and hands over one event after the other, until the first fault (hec.md 4.4). */
+/** Reads the body of `/event` by Splunk's rules and hands over one event after the other, until the first fault (hec.md 4.4). */
 export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event: ParsedEvent) => void): BodyOutcome {
   const scanner = openScanner(body)
   let unknownKeys = 0
@@ -96,7 +105,7 @@ function readEnvelope (body: Uint8Array, span: EnvelopeSpan, envelope: Record<st
   if (event === null && fields === null) return 12
   if (typeof event === 'string' && event.trim() === '') return 13
 
-  let timeUs: number | null = null
+  let { timeUs } = rules
   if (span.time !== null) {
     const { time } = envelope
     if (time === null) return 6
@@ -113,7 +122,7 @@ function readEnvelope (body: Uint8Array, span: EnvelopeSpan, envelope: Record<st
     event,
     get raw () { return rawOf(body, span, event) }, // whoever only indexes the event never asks for it
     fields: (fields ?? {}) as Record<string, unknown>,
-    envelope: { start: span.start, end: span.end },
+    item: { start: span.start, end: span.end },
   }
 }
 
@@ -130,7 +139,7 @@ export function readStored (envelope: Uint8Array) {
 }
 
 /** 5 MB and one byte was seen to pass on a real Splunk, 6,000,000 not (hec.md section 7). */
-function isTooLarge ({ start, end }: ByteSpan, { maxEventBytes }: EnvelopeRules): boolean {
+export function isTooLarge ({ start, end }: ByteSpan, { maxEventBytes }: BodyRules): boolean {
   return end - start > maxEventBytes + 1
 }
 
@@ -162,6 +171,6 @@ function isMeasurement (fields: object): boolean {
   return keys.some(key => key.startsWith('metric_name:')) || (keys.includes('metric_name') && keys.includes('_value'))
 }
 
-function isIndexAllowed (index: string, { allowedIndexes, existingIndexes }: EnvelopeRules): boolean {
+export function isIndexAllowed (index: string, { allowedIndexes, existingIndexes }: BodyRules): boolean {
   return existingIndexes.has(index) && (allowedIndexes === null || allowedIndexes.has(index))
 }

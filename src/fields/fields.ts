@@ -31,6 +31,11 @@ export function toPayload (event: unknown, sourcetype: string): object | null {
   return payload
 }
 
+/** An event's fields with those that it got because it had none of their names: JSON text of an object, or null. */
+export function joinFilled (fields: IndexedEvent['fields'], filled: string | null): IndexedEvent['fields'] {
+  return filled === null ? fields : { ...fields, ...JSON.parse(filled) as object }
+}
+
 /** The sourcetype that an event of this payload is indexed under. */
 export function routeSourcetype (sourcetype: string, payload: object | null): string {
   if (payload === null) return sourcetype

@@ -4,37 +4,57 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import type { Metadata } from '../event.js'
 import { toMicroseconds } from '../event.js'
 import { AppError } from '../errors.js'
-import type { AppendOutcome, EventStore } from '../store/events.js'
+import { parseTime } from '../envelope/time.js'
+import type { AppendOutcome, AppendRequest, EventStore } from '../store/events.js'
+import type { AckPlace, Acks } from './ack.js'
+import { channelText, emitAcks, parseAckQuery, requireChannel } from './ack.js'
 import type { ByteBudget, CollectedBody } from './body.js'
 import { collectBody } from './body.js'
 import type { HecMetrics } from './metrics.js'
-import type { HecCode } from './reply.js'
+import type { HecCode, ReplyMembers } from './reply.js'
 import { hecBody, HecError, HEC_REPLY } from './reply.js'
-import type { HecToken, Tokens } from './token.js'
+import type { HashedToken, Tokens } from './token.js'
 
 export interface HecDeps {
   readonly events: EventStore
   readonly tokens: Tokens
+  readonly acks: Acks
   readonly budget: ByteBudget
   readonly metrics: HecMetrics
   readonly maxBodyBytes: number
+  /** Where the time of an event comes from whose envelope has none. */
+  readonly timeFrom: AppendRequest['timeFrom']
   readonly isShuttingDown: () => boolean
   /** Epoch milliseconds. */
   readonly now: () => number
 }
 
+/** Who sent a request, once it was let in. The channel is empty where there is none, and may be anything on a token without ack. */
+interface Sender { readonly token: HashedToken, readonly channel: string }
+
 declare module 'fastify' {
-  interface FastifyRequest { hecToken: HecToken | null }
+  interface FastifyRequest { hecSender: Sender | null }
+  interface FastifyContextConfig {
+    /** What the bodies of a HEC route hold. */
+    hecBody?: AppendRequest['format'] | 'acks'
+  }
 }
 
-/** hec.md section 1; the paths below the plugin's prefix. */
-const EVENT_PATHS = ['', '/event', '/event/1.0']
+/** hec.md section 1; the paths below the plugin's prefix, and what their bodies hold. */
+const BODY_PATHS = {
+  envelopes: ['', '/event', '/event/1.0'],
+  lines: ['/raw', '/raw/1.0'],
+  acks: ['/ack', '/ack/1.0'],
+} as const
 const HEALTH_PATHS = ['/health', '/health/1.0']
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
+/** Room for the ids of a whole channel (ACK_LIMITS), of seven digits and a comma each. */
+const MAX_ACK_BYTES = 8 << 20
+
 /** Splunk's HTTP Event Collector. Its body parser, token check and error format hold in this scope alone. */
 export async function hec (app: FastifyInstance, deps: HecDeps) {
-  app.decorateRequest('hecToken', null)
+  app.decorateRequest('hecSender', null)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) => collect(request, payload, deps))
   app.addHook('onRequest', async request => {
@@ -46,17 +66,20 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, deps))
   app.setNotFoundHandler((_request, reply) => send(reply, deps, 404))
 
-  for (const path of EVENT_PATHS) {
-    route(app, path, ['POST'], 'POST,OPTIONS')
-    app.post<{ Body?: CollectedBody }>(path, {
-      schema: { hide: true },
-      onRequest: async request => check(request, deps),
-    }, (request, reply) => receive(request, reply, deps))
+  for (const [hecBody, paths] of Object.entries(BODY_PATHS)) {
+    for (const path of paths) {
+      route(app, path, ['POST'], 'POST,OPTIONS')
+      app.post<{ Body?: CollectedBody }>(path, {
+        schema: { hide: true },
+        config: { hecBody: hecBody as keyof typeof BODY_PATHS },
+        onRequest: async request => check(request, deps),
+      }, (request, reply) => hecBody === 'acks' ? answerPoll(request, reply, deps) : receive(request, reply, deps))
+    }
   }
   for (const path of HEALTH_PATHS) {
     route(app, path, ['GET', 'HEAD'], 'GET,HEAD,OPTIONS')
     // No token is looked at here, whatever the manual says (hec.md section 2).
-    app.get(path, { schema: { hide: true } }, (_request, reply) => send(reply, deps, deps.isShuttingDown() ? 23 : isBusy(deps) ? 18 : 17))
+    app.get(path, { schema: { hide: true } }, (_request, reply) => send(reply, deps, health(deps)))
   }
 }
 
@@ -76,11 +99,18 @@ function route (app: FastifyInstance, path: string, methods: readonly HTTPMethod
 /** What can be refused before the body is read, in the order of hec.md section 10. */
 function check (request: FastifyRequest, deps: HecDeps): void {
   const { headers } = request
-  if (Number(headers['content-length'] ?? 0) > maxBytes(deps)) throw new HecError(6, 413, 'Content too large')
-  request.hecToken = deps.tokens.authorize(headers.authorization, request.query as { token?: unknown })
+  if (Number(headers['content-length'] ?? 0) > maxBytes(request, deps)) throw new HecError(6, 413, 'Content too large')
+  const query = request.query as { token?: unknown, channel?: unknown }
+  const token = deps.tokens.authorize(headers.authorization, query)
+  const isPoll = request.routeOptions.config.hecBody === 'acks'
+  const header = headers['x-splunk-request-channel'] as string | undefined
+  // Without ack a channel says nothing, not even that it is wrong (hec.md section 6).
+  const channel = token.ack || isPoll ? requireChannel(header, query.channel) : channelText(header, query.channel)
+  if (isPoll && !token.ack) throw new HecError(14)
   const encoding = encodingOf(request)
   if (encoding !== 'gzip' && encoding !== 'identity') throw new HecError(6, 415, 'Unsupported content encoding')
   if (deps.isShuttingDown()) throw new HecError(23)
+  request.hecSender = { token, channel }
 }
 
 function encodingOf ({ headers }: FastifyRequest): string {
@@ -88,8 +118,8 @@ function encodingOf ({ headers }: FastifyRequest): string {
 }
 
 /** A body that could never fit what may be in flight is too large, however little is in flight now. */
-function maxBytes ({ maxBodyBytes, budget }: HecDeps): number {
-  return Math.min(maxBodyBytes, budget.limit)
+function maxBytes (request: FastifyRequest, { maxBodyBytes, budget }: HecDeps): number {
+  return Math.min(maxBodyBytes, budget.limit, request.routeOptions.config.hecBody === 'acks' ? MAX_ACK_BYTES : Infinity)
 }
 
 /** Whether a request would be refused with code 9. */
@@ -97,41 +127,88 @@ function isBusy ({ budget, events }: HecDeps): boolean {
   return budget.bytes >= budget.limit || events.failure() !== null
 }
 
+/** What `/health` says; no token is looked at. */
+function health (deps: HecDeps): HecCode {
+  if (deps.isShuttingDown()) return 23
+  if (isBusy(deps)) return deps.acks.isFull() ? 20 : 18
+  return deps.acks.isFull() ? 19 : 17
+}
+
 /** Reads a body only where a token let the request in: nobody would give back the bytes of a 404 or an OPTIONS. */
 async function collect (request: FastifyRequest, payload: Readable, deps: HecDeps): Promise<CollectedBody | undefined> {
-  if (request.hecToken === null) return undefined
-  return collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(deps), budget: deps.budget })
+  if (request.hecSender === null) return undefined
+  return collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(request, deps), budget: deps.budget })
+}
+
+/** The body and the sender of a request that was let in. */
+function letIn ({ hecSender, body }: FastifyRequest<{ Body?: CollectedBody }>): Sender & CollectedBody {
+  if (hecSender === null) throw new Error('a request without a token came through')
+  return { ...hecSender, ...body ?? { body: new ArrayBuffer(0), bytes: 0 } } // Fastify parses no body that has no bytes
 }
 
 /** Stores a request's events. The reply says 200 when they are on disk. */
 async function receive (request: FastifyRequest<{ Body?: CollectedBody }>, reply: FastifyReply, deps: HecDeps) {
-  const { body: collected } = request
-  const token = request.hecToken
-  if (token === null) throw new Error('a request without a token came through')
-  if (collected === undefined || collected.bytes === 0) throw new HecError(5) // Fastify parses no body that has no bytes
+  const { token, channel, body, bytes } = letIn(request)
+  if (bytes === 0) throw new HecError(5)
+  const nowMs = deps.now()
+  let place: AckPlace | null = null
   try {
-    const outcome = await deps.events.append({
-      body: collected.body,
-      arrivalUs: toMicroseconds(deps.now() / 1000),
-      defaults: defaultsOf(request, token),
-      // The token's own index is always usable (hec.md 4.5), one that the query names is not.
-      allowedIndexes: token.indexes.length === 0 ? null : [...token.indexes, token.index],
-    })
-    deps.metrics.count(token.name, outcome, collected.bytes)
+    place = token.ack ? deps.acks.reserve(ackKey(token, channel), nowMs) : null
+    const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender: `${token.hash} ${channel}` })
+    deps.metrics.count(token.name, outcome, bytes)
     const { code, number } = toCode(outcome)
-    return send(reply, deps, code, number)
+    // Of a faulty body the events before the fault are receipted too (hec.md 4.4).
+    const ackId = code === 0 || outcome.stored > 0 ? place?.give() : undefined
+    return send(reply, deps, code, { number, ackId })
   } finally {
-    deps.budget.give(collected.bytes)
+    place?.release()
+    deps.budget.give(bytes)
   }
 }
 
-/** First match wins: envelope, query, token, built-in (hec.md 4.5). The host is the peer's address, as `connection_host = ip`. */
-function defaultsOf (request: FastifyRequest, token: HecToken): Metadata {
-  const query = request.query as Record<string, string | string[] | undefined>
-  const first = (key: keyof Metadata): string | undefined => {
-    const value = query[key]
-    return (Array.isArray(value) ? value[0] : value) || undefined
+/** Answers `/ack`: which ids of the channel are on disk. */
+async function answerPoll (request: FastifyRequest<{ Body?: CollectedBody }>, reply: FastifyReply, deps: HecDeps) {
+  const { token, channel, body, bytes } = letIn(request)
+  try {
+    const acks = deps.acks.query(ackKey(token, channel), parseAckQuery(body), deps.now())
+    return reply.header('content-type', JSON_TYPE).send(emitAcks(acks))
+  } finally {
+    deps.budget.give(bytes)
   }
+}
+
+function ackKey (token: HashedToken, channel: string): string {
+  return `${token.hash} ${channel}`
+}
+
+/** What the request and its token say of all its events. Throws HecError 15 where the query's `time` is none. */
+function toAppend (request: FastifyRequest, token: HashedToken, { timeFrom }: HecDeps): Omit<AppendRequest, 'body' | 'arrivalUs' | 'sender'> {
+  const format = request.routeOptions.config.hecBody === 'lines' ? 'lines' : 'envelopes'
+  const time = firstOf(request, 'time')
+  const timeUs = time === undefined ? null : parseTime(time)
+  if (time !== undefined && timeUs === null) throw new HecError(15)
+  // Splunk looks into the text of lines, and into that of events where it is asked to (hec.md 4.6).
+  const isExtracted = format === 'lines' || /^(?:true|1)$/i.test(firstOf(request, 'auto_extract_timestamp') ?? '')
+  return {
+    format,
+    defaults: defaultsOf(request, token),
+    timeUs,
+    timeFrom: isExtracted ? 'event' : timeFrom,
+    fill: token.defaults,
+    // The token's own index is always usable (hec.md 4.5), one that the query names is not.
+    allowedIndexes: token.indexes.length === 0 ? null : [...token.indexes, token.index],
+  }
+}
+
+/** A query parameter, the first where it is given twice; undefined where it is empty. */
+function firstOf ({ query }: FastifyRequest, name: string): string | undefined {
+  const value = (query as Record<string, string | string[] | undefined>)[name]
+  return (Array.isArray(value) ? value[0] : value) || undefined
+}
+
+/** First match wins: envelope, query, token, built-in (hec.md 4.5). The host is the peer's address, as `connection_host = ip`. */
+function defaultsOf (request: FastifyRequest, token: HashedToken): Metadata {
+  const first = (key: keyof Metadata) => firstOf(request, key)
   return {
     host: first('host') ?? token.host ?? request.ip.replace(/^::ffff:/, ''),
     source: first('source') ?? token.source ?? `http:${token.name}`,
@@ -148,9 +225,9 @@ function toCode ({ stored, fault, skipped }: AppendOutcome): { code: HecCode, nu
 function sendError (error: unknown, request: FastifyRequest, reply: FastifyReply, deps: HecDeps) {
   if (error instanceof HecError) {
     if (error.status === 413) reply.header('connection', 'close') // the rest of the body is not read (hec.md section 8)
-    // A format error that is found before any object is read is one of the first object.
-    const number = error.code === 6 && error.status === 400 ? 0 : undefined
-    return send(reply, deps, error.code, number, error)
+    // An error that is found before any object is read is one of the first object; a poll has no objects.
+    const isOfObject = (error.code === 6 || error.code === 15) && error.status === 400 && request.routeOptions.config.hecBody !== 'acks'
+    return send(reply, deps, error.code, { number: isOfObject ? 0 : undefined, text: error.text }, error.status)
   }
   if (error instanceof AppError && error.code === 'too_large') return sendError(new HecError(6, 413, 'Content too large'), request, reply, deps)
   if (error instanceof AppError && error.code === 'unavailable') {
@@ -159,13 +236,15 @@ function sendError (error: unknown, request: FastifyRequest, reply: FastifyReply
   }
   const { statusCode } = error as { statusCode?: number }
   // Fastify's own refusals of a request that is no HTTP as HEC knows it.
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return send(reply, deps, 6, 0, new HecError(6, statusCode))
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return send(reply, deps, 6, { number: 0 }, statusCode)
   if (request.raw.destroyed && (error as { code?: string }).code === 'ECONNRESET') return reply.hijack() // nobody is left to answer
   request.log.error({ err: error }, 'HEC request failed')
   return send(reply, deps, 8)
 }
 
-function send (reply: FastifyReply, { metrics }: HecDeps, code: HecCode, number?: number, { status, text }: { status: number, text: string } = HEC_REPLY[code]) {
+const JSON_TYPE = 'application/json; charset=UTF-8'
+
+function send (reply: FastifyReply, { metrics }: HecDeps, code: HecCode, members: ReplyMembers = {}, status: number = HEC_REPLY[code].status) {
   metrics.reply(code, status)
-  return reply.code(status).header('content-type', 'application/json; charset=UTF-8').send(hecBody(code, text, number))
+  return reply.code(status).header('content-type', JSON_TYPE).send(hecBody(code, members))
 }

@@ -1,23 +1,36 @@
 import type { Registry } from 'prom-client'
-import { Counter } from 'prom-client'
+import { Counter, Gauge } from 'prom-client'
 import type { AppendOutcome } from '../store/events.js'
+import type { Acks } from './ack.js'
 import type { HecCode } from './reply.js'
 
 /** Counts of what HEC took and refused. Labels are names of tokens and codes, never anything of a request. */
-export function openHecMetrics (registry: Registry) {
+export function openHecMetrics (registry: Registry, { acks, now }: { acks: Acks, now: () => number }) {
   const registers = [registry]
   const replies = new Counter({ name: 'hecate_hec_replies_total', help: 'HEC replies by code.', labelNames: ['code', 'status'], registers })
   const events = new Counter({ name: 'hecate_hec_events_total', help: 'Events stored, by token.', labelNames: ['token'], registers })
   const bytes = new Counter({ name: 'hecate_hec_bytes_total', help: 'Bytes of request bodies read, gunzipped, by token.', labelNames: ['token'], registers })
   const unknownKeys = new Counter({ name: 'hecate_hec_unknown_keys_total', help: 'Envelope keys that HEC does not know, by token.', labelNames: ['token'], registers })
   const skipped = new Counter({ name: 'hecate_hec_skipped_total', help: 'Objects without event whose fields are no measurement, by token.', labelNames: ['token'], registers })
+  const resends = new Counter({ name: 'hecate_hec_resends_total', help: 'Requests that had been stored before and were not stored again, by token.', labelNames: ['token'], registers })
+  const ownTimes = new Counter({ name: 'hecate_hec_own_times_total', help: 'Events whose time was read from themselves, by token.', labelNames: ['token'], registers })
+  const filled = new Counter({ name: 'hecate_hec_filled_total', help: 'Events that got a field of the token\'s defaults, by token.', labelNames: ['token'], registers })
+  gauge('hecate_hec_ack_channels', 'Channels of indexer acknowledgement.', () => acks.count(now()).channels)
+  gauge('hecate_hec_ack_pending', 'Ids of indexer acknowledgement that were not asked for yet.', () => acks.count(now()).pending)
+  function gauge (name: string, help: string, read: () => number): void {
+    registry.registerMetric(new Gauge({ name, help, registers: [], collect () { this.set(read()) } }))
+  }
+
   return {
     reply (code: HecCode, status: number): void {
       replies.inc({ code, status })
     },
     count (token: string, outcome: AppendOutcome, bodyBytes: number): void {
-      events.inc({ token }, outcome.stored)
       bytes.inc({ token }, bodyBytes)
+      if (outcome.resent) return resends.inc({ token })
+      events.inc({ token }, outcome.stored)
+      if (outcome.ownTimes > 0) ownTimes.inc({ token }, outcome.ownTimes)
+      if (outcome.filled > 0) filled.inc({ token }, outcome.filled)
       if (outcome.unknownKeys > 0) unknownKeys.inc({ token }, outcome.unknownKeys)
       if (outcome.skipped > 0) skipped.inc({ token }, outcome.skipped)
     },

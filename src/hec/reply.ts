@@ -10,12 +10,17 @@ export const HEC_REPLY = {
   7: { status: 400, text: 'Incorrect index' },
   8: { status: 500, text: 'Internal server error' },
   9: { status: 503, text: 'Server is busy' },
+  10: { status: 400, text: 'Data channel is missing' },
+  11: { status: 400, text: 'Invalid data channel' },
   12: { status: 400, text: 'Event field is required' },
   13: { status: 400, text: 'Event field cannot be blank' },
+  14: { status: 400, text: 'ACK is disabled' },
   15: { status: 400, text: 'Error in handling indexed fields' },
   16: { status: 400, text: 'Query string authorization is not enabled' },
   17: { status: 200, text: 'HEC is healthy' },
   18: { status: 503, text: 'HEC is unhealthy, queues are full' },
+  19: { status: 503, text: 'HEC is unhealthy, ack service unavailable' },
+  20: { status: 503, text: 'HEC is unhealthy, queues are full, ack service unavailable' },
   23: { status: 503, text: 'Server is shutting down' },
   404: { status: 404, text: 'The requested URL was not found on this server.' },
 } as const satisfies Record<number, { status: number, text: string }>
@@ -30,7 +35,10 @@ export class HecError extends Error {
   }
 }
 
+/** What a reply's body says besides its code; `number` is `invalid-event-number`. */
+export interface ReplyMembers { readonly text?: string | undefined, readonly number?: number | undefined, readonly ackId?: number | undefined }
+
 /** The body of a reply: compact, in Splunk's order of members, no newline (hec.md section 3). */
-export function hecBody (code: HecCode, text: string = HEC_REPLY[code].text, eventNumber?: number): string {
-  return JSON.stringify({ text, code, ...(eventNumber === undefined ? {} : { 'invalid-event-number': eventNumber }) })
+export function hecBody (code: HecCode, { text = HEC_REPLY[code].text, number, ackId }: ReplyMembers = {}): string {
+  return JSON.stringify({ text, code, 'invalid-event-number': number, ackId }) // what is undefined is left out
 }

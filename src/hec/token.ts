@@ -36,7 +36,7 @@ export function openTokens (find: (hash: string) => HashedToken | undefined) {
      * The token of a request; throws HecError 16, 2, 3, 4 or 1 (hec.md section 2). One in the query wins over the header even
      * where it is not allowed. An unknown one is not allowed either: code 4 would tell who guesses from who knows.
      */
-    authorize (authorization: string | undefined, query: { readonly token?: unknown }): HecToken {
+    authorize (authorization: string | undefined, query: { readonly token?: unknown }): HashedToken {
       const inQuery = query.token !== undefined
       const token = find(hashSecret(inQuery ? String(query.token) : secretOf(authorization)))
       if (inQuery && token?.query_string_auth !== true) throw new HecError(16)

@@ -14,8 +14,18 @@ export type Position = string & { readonly __position: unique symbol }
 export interface AppendRequest {
   /** The body, gunzipped, in memory of its own: it is moved to the writer and gone here. */
   readonly body: ArrayBuffer
+  /** envelopes: the body of `/event`; lines: that of `/raw`. */
+  readonly format: 'envelopes' | 'lines'
   readonly arrivalUs: number
   readonly defaults: Metadata
+  /** Time of events whose envelope has none, where the request gives one for all of them. */
+  readonly timeUs: number | null
+  /** Where the time of an event comes from if neither envelope nor request has one: event, and where that says none arrival. */
+  readonly timeFrom: 'arrival' | 'event'
+  /** Fields that are set where an event has none of that name. */
+  readonly fill: Readonly<Record<string, string>>
+  /** Who sends: the same body from the same sender is a re-send, where those are looked for. */
+  readonly sender: string
   /** Null: every index that exists. */
   readonly allowedIndexes: readonly string[] | null
 }
@@ -26,6 +36,12 @@ export interface AppendOutcome {
   readonly fault: Fault | null
   readonly unknownKeys: number
   readonly skipped: number
+  /** Events whose time was read from themselves. */
+  readonly ownTimes: number
+  /** Events that got a field which they had not. */
+  readonly filled: number
+  /** The same request was stored before, and this is what became of it; nothing was stored now. */
+  readonly resent: boolean
 }
 
 export interface SearchOptions {

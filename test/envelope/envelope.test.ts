@@ -6,6 +6,7 @@ import { parseBody, readStored, textOf } from '../../src/envelope/envelope.js'
 
 const RULES: EnvelopeRules = {
   defaults: { host: 'dh', source: 'ds', sourcetype: 'dst', index: 'main' },
+  timeUs: null,
   allowedIndexes: null,
   existingIndexes: new Set(['main', 'other', 'third']),
   maxEventBytes: 1000,
@@ -24,8 +25,8 @@ t.test('an event has what its envelope says, and the defaults for the rest', asy
 
   t.equal(fault, null)
   t.strictSame(events, [
-    { host: 'dh', source: 'ds', sourcetype: 'dst', index: 'main', timeUs: null, event: 'a', raw: 'a', fields: {}, envelope: { start: 0, end: 13 } },
-    { host: 'h', source: 's', sourcetype: 'st', index: 'other', timeUs: 1_500_000, event: { b: 1 }, raw: '{"b": 1}', fields: { c: 2 }, envelope: { start: 14, end: 118 } },
+    { host: 'dh', source: 'ds', sourcetype: 'dst', index: 'main', timeUs: null, event: 'a', raw: 'a', fields: {}, item: { start: 0, end: 13 } },
+    { host: 'h', source: 's', sourcetype: 'st', index: 'other', timeUs: 1_500_000, event: { b: 1 }, raw: '{"b": 1}', fields: { c: 2 }, item: { start: 14, end: 118 } },
   ])
 })
 
@@ -144,7 +145,7 @@ t.test('an accepted envelope reads the same when it comes back from disk', async
   const envelope = fc.record({ time: fc.integer({ min: 0, max: 2_000_000_000 }), event, fields, host: fc.string() }, { requiredKeys: [] })
   fc.assert(fc.property(fc.array(envelope, { maxLength: 5 }), envelopes => {
     const { events, body } = parse(envelopes.map(one => JSON.stringify(one)).join(''))
-    for (const { event, raw, fields, envelope: { start, end } } of events) {
+    for (const { event, raw, fields, item: { start, end } } of events) {
       assert.deepStrictEqual(readStored(body.slice(start, end)), { event, raw, fields })
     }
   }), { numRuns: 200 })

@@ -242,7 +242,7 @@ t.test('when the store can\'t keep a request it is code 9; a defect is code 8; b
 t.test('a 200 comes only when the store has said that the events are on disk', async t => {
   let commit = () => {}
   const events = {
-    append: () => new Promise<AppendOutcome>(resolve => { commit = () => resolve({ stored: 1, fault: null, unknownKeys: 0, skipped: 0 }) }),
+    append: () => new Promise<AppendOutcome>(resolve => { commit = () => resolve({ stored: 1, fault: null, unknownKeys: 0, skipped: 0, ownTimes: 0, filled: 0, resent: false }) }),
     close: async () => {},
   } as unknown as EventStore
   const it = await testApp(t, { events })

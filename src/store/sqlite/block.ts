@@ -1,32 +1,49 @@
 import { compressSync, uncompressSync } from 'lz4-napi'
 
-/** One event in a block: its envelope as it came, and when. */
-export interface BlockItem { readonly envelope: Uint8Array, readonly indexTimeUs: number }
+/** One event in a block, as it came, and when. */
+export interface BlockItem {
+  /** Envelope: HEC's JSON. Line: text of `/raw`. */
+  readonly kind: 'envelope' | 'line'
+  readonly bytes: Uint8Array
+  readonly indexTimeUs: number
+  /** Fields that the event got because it had none of their names: JSON text of an object. Null where none. */
+  readonly filled: string | null
+}
 
 /**
- * A block of some hundred envelopes is LZ4 over: format (1 byte, this is 1), count (u32), the envelopes' lengths (u32 each),
- * their arrival times (f64 each), the envelopes. Numbers are little-endian; like stands beside like, so it compresses.
+ * A block of some hundred events is LZ4 over: format (1 byte, this is 1), count (u32), the lengths (u32 each), the arrival times
+ * (f64 each), the kinds (u8 each), which text of the last part was filled in (u32 each, from 1; 0 is none), the envelopes
+ * and lines, a JSON array of the texts filled in. Numbers are little-endian; like stands beside like, so it compresses.
  */
 const FORMAT = 1
 const HEADER_BYTES = 5
-const ITEM_BYTES = 12
+const ITEM_BYTES = 4 + 8 + 1 + 4
+
+const KINDS = ['envelope', 'line'] as const
 
 /** More events or bytes than that begin a new block: large enough to compress well, small enough to read for one event. */
 export const MAX_BLOCK_EVENTS = 256
 export const MAX_BLOCK_BYTES = 1 << 20
 
 export function encodeBlock (items: readonly BlockItem[]): Buffer {
-  const headerBytes = HEADER_BYTES + items.length * ITEM_BYTES
-  const block = Buffer.allocUnsafe(items.reduce((sum, { envelope }) => sum + envelope.length, headerBytes))
+  const texts = [...new Set(items.flatMap(({ filled }) => filled ?? []))]
+  const tail = Buffer.from(JSON.stringify(texts))
+  const { length: count } = items
+  const headerBytes = HEADER_BYTES + count * ITEM_BYTES
+  const block = Buffer.allocUnsafe(items.reduce((sum, { bytes }) => sum + bytes.length, headerBytes + tail.length))
   block.writeUInt8(FORMAT, 0)
-  block.writeUInt32LE(items.length, 1)
+  block.writeUInt32LE(count, 1)
+  const { times, kinds, filledAt } = offsets(count)
   let at = headerBytes
-  items.forEach(({ envelope, indexTimeUs }, i) => {
-    block.writeUInt32LE(envelope.length, HEADER_BYTES + i * 4)
-    block.writeDoubleLE(indexTimeUs, HEADER_BYTES + items.length * 4 + i * 8)
-    block.set(envelope, at)
-    at += envelope.length
+  items.forEach(({ kind, bytes, indexTimeUs, filled }, i) => {
+    block.writeUInt32LE(bytes.length, HEADER_BYTES + i * 4)
+    block.writeDoubleLE(indexTimeUs, times + i * 8)
+    block.writeUInt8(KINDS.indexOf(kind), kinds + i)
+    block.writeUInt32LE(filled === null ? 0 : texts.indexOf(filled) + 1, filledAt + i * 4)
+    block.set(bytes, at)
+    at += bytes.length
   })
+  block.set(tail, at)
   return compressSync(block)
 }
 
@@ -36,13 +53,22 @@ export function decodeBlock (data: Buffer): BlockItem[] {
   const format = block.readUInt8(0)
   if (format !== FORMAT) throw new Error(`unknown block format ${format}`)
   const count = block.readUInt32LE(1)
-  const items: BlockItem[] = []
+  const { times, kinds, filledAt } = offsets(count)
+  const read: (Omit<BlockItem, 'filled'> & { filled: number })[] = []
   let at = HEADER_BYTES + count * ITEM_BYTES
   for (let i = 0; i < count; i++) {
     const length = block.readUInt32LE(HEADER_BYTES + i * 4)
-    const indexTimeUs = block.readDoubleLE(HEADER_BYTES + count * 4 + i * 8)
-    items.push({ envelope: block.subarray(at, at + length), indexTimeUs })
+    const kind = KINDS[block.readUInt8(kinds + i)]
+    if (kind === undefined) throw new Error('unknown kind of event in a block')
+    read.push({ kind, bytes: block.subarray(at, at + length), indexTimeUs: block.readDoubleLE(times + i * 8), filled: block.readUInt32LE(filledAt + i * 4) })
     at += length
   }
-  return items
+  const texts = JSON.parse(block.toString('utf8', at)) as string[]
+  return read.map(item => ({ ...item, filled: texts[item.filled - 1] ?? null }))
+}
+
+function offsets (count: number) {
+  const times = HEADER_BYTES + count * 4
+  const kinds = times + count * 8
+  return { times, kinds, filledAt: kinds + count }
 }

@@ -1,9 +1,10 @@
 import TinyQueue from 'tinyqueue'
 import { readStored } from '../../envelope/envelope.js'
+import { readStoredLine } from '../../envelope/lines.js'
 import type { Event, Metadata, Scalar, Value, Window } from '../../event.js'
 import { toSeconds } from '../../event.js'
 import type { IndexedEvent } from '../../fields/fields.js'
-import { fieldOf, fieldsOf, FIELDS_HASH, toPayload } from '../../fields/fields.js'
+import { fieldOf, fieldsOf, FIELDS_HASH, joinFilled, toPayload } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Predicate } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
@@ -12,6 +13,7 @@ import { runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
+import type { BlockItem } from './block.js'
 import { decodeBlock } from './block.js'
 import type { Condition, FieldTest } from './condition.js'
 import { toCondition } from './condition.js'
@@ -290,20 +292,21 @@ function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, ta
     const items = decodeBlock(data)
     const found: Found<T>[] = []
     for (const row of rows) {
-      const { envelope, indexTimeUs } = items[row.id - firstId]!
-      const item = take(toIndexedEvent(row, envelope, reader), row.id, indexTimeUs)
+      const stored = items[row.id - firstId]!
+      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs)
       if (item !== null) found.push({ id: row.id, timeUs: row.time_us, item })
     }
     return found
   }
 }
 
-function toIndexedEvent (row: NarrowRow, envelope: Uint8Array, { dictionary }: PartitionReader): StoredEvent {
-  const stored = readStored(envelope)
+function toIndexedEvent (row: NarrowRow, { kind, bytes, filled }: BlockItem, { dictionary }: PartitionReader): StoredEvent {
+  const stored = kind === 'line' ? readStoredLine(bytes) : readStored(bytes)
   const text = (id: unknown) => String(dictionary.valueOf(id as number))
   const sourcetype = text(row.sourcetype)
   return {
     ...stored,
+    fields: joinFilled(stored.fields, filled),
     timeUs: row.time_us,
     host: text(row.host),
     source: text(row.source),

@@ -1,11 +1,13 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import type Database from 'better-sqlite3'
-import type { EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
+import type { BodyRules, EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
 import { parseBody } from '../../envelope/envelope.js'
+import { parseLines } from '../../envelope/lines.js'
 import type { Scalar } from '../../event.js'
 import type { IndexedEvent } from '../../fields/fields.js'
-import { fieldOf, FIELDS_HASH, routeSourcetype, toPayload } from '../../fields/fields.js'
+import { fieldOf, FIELDS_HASH, joinFilled, routeSourcetype, toPayload } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
+import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest } from '../events.js'
 import type { BlockItem } from './block.js'
@@ -15,6 +17,7 @@ import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
 import type { Durability, PartitionSummary } from './partition.js'
 import { columnName, openPartition, readSummary } from './partition.js'
+import { hashOf, openResends, openResendWriter } from './resend.js'
 
 export interface WriterOptions {
   /** Folder of the partitions. */
@@ -23,6 +26,8 @@ export interface WriterOptions {
   readonly existingIndexes: ReadonlySet<string>
   readonly maxEventBytes: number
   readonly compatibility: EnvelopeRules['compatibility']
+  /** How long a request is known, so that a re-send of it is not stored again; 0 is not at all. At most a day. */
+  readonly resendWindowUs: number
 }
 
 /** What became of one request: its outcome, or that nothing of it was kept, and why. */
@@ -44,9 +49,13 @@ const FIELDS = Object.keys(COLUMNS)
 /** A narrow row before its values have ids. `odd`: some column can't hold its field's value. */
 interface PendingEvent extends BlockItem {
   readonly timeUs: number
+  readonly isOwnTime: boolean
   readonly columns: readonly (Scalar | null)[]
   readonly odd: boolean
 }
+
+/** `hash`: what it is known by if it comes again; null where that is not asked for. */
+interface ReadRequest { readonly result: AppendResult, readonly events: readonly PendingEvent[], readonly hash: Buffer | null }
 
 interface PendingBlock { readonly events: readonly PendingEvent[], readonly data: Buffer }
 
@@ -71,13 +80,18 @@ export function openWriter (options: WriterOptions) {
   }
   idMark.reach(lastId)
   let open: ReturnType<typeof openForAppend> | null = null
+  /** The day before the open one: requests of its last hours may be sent again now. */
+  let before: Database.Database | null = null
 
   function partitionOf (arrivalUs: number) {
     const day = new Date(arrivalUs / 1000).toISOString().slice(0, 10)
     // A clock that goes back does not open an older day again.
     if (open === null || day > open.day) {
       open?.close()
-      open = openForAppend(options, day, lastId, idMark)
+      before?.close()
+      const dayBefore = partitionDays(options.dir).filter(one => one < day).at(-1)
+      before = options.resendWindowUs > 0 && dayBefore !== undefined ? openPartition(options.dir, dayBefore, 0, options.durability) : null
+      open = openForAppend(options, day, lastId, { idMark, before })
     }
     return open
   }
@@ -87,57 +101,85 @@ export function openWriter (options: WriterOptions) {
     partitions: closed as readonly PartitionSummary[],
     /** Reads all requests and commits their events in one transaction. Never throws: a failure is each request's result. */
     append (requests: readonly AppendRequest[]): Commit | { readonly error: Error } {
-      const parsed = requests.map(request => parseRequest(request, options))
       try {
-        const partition = partitionOf(Math.max(...requests.map(({ arrivalUs }) => arrivalUs)))
-        const blocks = toBlocks(parsed.flatMap(({ events }) => events))
-        lastId = partition.commit(blocks)
-        return { results: parsed.map(({ result }) => result), partition: partition.summary() }
+        const nowUs = Math.max(...requests.map(({ arrivalUs }) => arrivalUs))
+        const partition = partitionOf(nowUs)
+        const read = options.resendWindowUs === 0
+          ? requests.map(request => readRequest(request, options))
+          : readOnce(requests, options, hash => partition.findResend(hash, nowUs))
+        lastId = partition.commit(read, nowUs)
+        return { results: read.map(({ result }) => result), partition: partition.summary() }
       } catch (error) {
         return { error: error as Error }
       }
     },
     close (): void {
       open?.close()
-      open = null
+      before?.close()
+      open = before = null
       idMark.close(lastId)
     },
   }
 }
 
-function parseRequest (request: AppendRequest, options: WriterOptions): { result: AppendResult, events: readonly PendingEvent[] } {
+/** Reads requests, but not those that came before: in the store, or in this very commit. */
+function readOnce (requests: readonly AppendRequest[], options: WriterOptions, find: (hash: Buffer) => AppendOutcome | undefined): ReadRequest[] {
+  const here = new Map<string, AppendOutcome>()
+  return requests.map(request => {
+    const hash = hashOf(request)
+    const key = hash.toString('base64')
+    const before = here.get(key) ?? find(hash)
+    if (before !== undefined) return { result: { ...before, resent: true }, events: [], hash: null }
+    const read = readRequest(request, options)
+    // What stored nothing may be tried again: there is nothing to store twice.
+    if ('error' in read.result || read.result.stored === 0) return read
+    here.set(key, read.result)
+    return { ...read, hash }
+  })
+}
+
+function readRequest (request: AppendRequest, options: WriterOptions): ReadRequest {
   const events: PendingEvent[] = []
   const body = new Uint8Array(request.body)
+  const take = (event: ParsedEvent): void => {
+    if (events.length === MAX_REQUEST_EVENTS) throw new AppError('too_large', `a request can hold ${MAX_REQUEST_EVENTS} events`)
+    events.push(toPending(event, body, request))
+  }
   try {
-    const outcome = parseBody(body, {
+    const rules: BodyRules = {
       defaults: request.defaults,
+      timeUs: request.timeUs,
       allowedIndexes: request.allowedIndexes === null ? null : new Set(request.allowedIndexes),
       existingIndexes: options.existingIndexes,
       maxEventBytes: options.maxEventBytes,
-      compatibility: options.compatibility,
-    }, event => {
-      if (events.length === MAX_REQUEST_EVENTS) throw new AppError('too_large', `a request can hold ${MAX_REQUEST_EVENTS} events`)
-      events.push(toPending(event, body, request.arrivalUs))
-    })
-    return { result: { stored: events.length, ...outcome }, events }
+    }
+    const outcome = request.format === 'lines' ? parseLines(body, rules, take) : parseBody(body, { ...rules, compatibility: options.compatibility }, take)
+    const count = (isIt: (event: PendingEvent) => boolean) => events.reduce((sum, event) => isIt(event) ? sum + 1 : sum, 0)
+    const ownTimes = count(({ isOwnTime }) => isOwnTime)
+    const filled = count(event => event.filled !== null)
+    return { result: { stored: events.length, ...outcome, ownTimes, filled, resent: false }, events, hash: null }
   } catch (error) {
-    return { result: { error: error as Error }, events: [] } // a defect must not take the others' events with it
+    return { result: { error: error as Error }, events: [], hash: null } // a defect must not take the others' events with it
   }
 }
 
-function toPending (parsed: ParsedEvent, body: Uint8Array, arrivalUs: number): PendingEvent {
+function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, timeFrom, fill }: AppendRequest): PendingEvent {
   const payload = toPayload(parsed.event, parsed.sourcetype)
-  const { host, source, index, fields } = parsed
-  const event: IndexedEvent = {
+  const { host, source, index } = parsed
+  const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw) : null
+  const event: IndexedEvent & { fields: IndexedEvent['fields'] } = {
     host,
     source,
     index,
-    fields,
-    timeUs: parsed.timeUs ?? arrivalUs,
+    fields: parsed.fields,
+    timeUs: parsed.timeUs ?? own ?? arrivalUs,
     sourcetype: routeSourcetype(parsed.sourcetype, payload),
     payload,
     get raw () { return parsed.raw },
   }
+  const missing = Object.keys(fill).filter(name => fieldOf(event, name) === undefined)
+  const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing.map(name => [name, fill[name]])))
+  event.fields = joinFilled(event.fields, filled)
   let odd = false
   const columns = FIELDS.map(field => {
     const value = fieldOf(event, field)
@@ -146,16 +188,24 @@ function toPending (parsed: ParsedEvent, body: Uint8Array, arrivalUs: number): P
     odd = true
     return null
   })
-  const envelope = body.subarray(parsed.envelope.start, parsed.envelope.end)
-  return { timeUs: event.timeUs, columns, odd, envelope, indexTimeUs: arrivalUs }
+  return {
+    kind: format === 'lines' ? 'line' : 'envelope',
+    bytes: body.subarray(parsed.item.start, parsed.item.end),
+    indexTimeUs: arrivalUs,
+    filled,
+    timeUs: event.timeUs,
+    isOwnTime: own !== null,
+    columns,
+    odd,
+  }
 }
 
 function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
   const blocks: PendingBlock[] = []
   let start = 0
   let bytes = 0
-  events.forEach(({ envelope }, i) => {
-    bytes += envelope.length
+  events.forEach((event, i) => {
+    bytes += event.bytes.length
     if (i + 1 - start < MAX_BLOCK_EVENTS && bytes < MAX_BLOCK_BYTES && i + 1 < events.length) return
     const block = events.slice(start, i + 1)
     blocks.push({ events: block, data: encodeBlock(block) })
@@ -166,10 +216,13 @@ function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
 }
 
 /** A partition with its prepared statements; `commit` gives the new last id. */
-function openForAppend (options: WriterOptions, day: string, mark: number, idMark: IdMark) {
+function openForAppend (options: WriterOptions, day: string, mark: number, { idMark, before }: { idMark: IdMark, before: Database.Database | null }) {
   const db = openPartition(options.dir, day, mark, options.durability)
   if (readSummary(db, day).fieldsHash !== FIELDS_HASH) mixFields(db)
   const dictionary = openDictionary(db)
+  const { resendWindowUs } = options
+  const resends = openResendWriter(db, resendWindowUs)
+  const known = [db, ...before === null ? [] : [before]].map(one => openResends(one, resendWindowUs))
   const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd) VALUES (?, ?, ?, ?, ?)')
   const insertData = db.prepare('INSERT INTO block_data (first_id, data) VALUES (?, ?)')
   const insertEvent = db.prepare(`
@@ -181,7 +234,7 @@ function openForAppend (options: WriterOptions, day: string, mark: number, idMar
   `)
   let lastId = Math.max(mark, readSummary(db, day).lastId)
 
-  const insert = db.transaction((blocks: readonly PendingBlock[], firstId: number) => {
+  const insert = db.transaction((blocks: readonly PendingBlock[], firstId: number, requests: readonly ReadRequest[], nowUs: number) => {
     let id = firstId
     let minTimeUs = Infinity
     let maxTimeUs = -Infinity
@@ -200,6 +253,10 @@ function openForAppend (options: WriterOptions, day: string, mark: number, idMar
       maxTimeUs = Math.max(maxTimeUs, blockMaxUs)
     }
     updateSummary.run({ firstId, lastId: id - 1, count: id - firstId, minTimeUs, maxTimeUs })
+    if (resendWindowUs > 0) {
+      for (const { hash, result } of requests) if (hash !== null) resends.add(hash, nowUs, result as AppendOutcome)
+      resends.removeOld(nowUs)
+    }
     return id - 1
   })
 
@@ -210,12 +267,21 @@ function openForAppend (options: WriterOptions, day: string, mark: number, idMar
   return {
     day,
     summary: () => readSummary(db, day),
-    commit (blocks: readonly PendingBlock[]): number {
+    /** What became of a request that came before. */
+    findResend (hash: Buffer, nowUs: number): AppendOutcome | undefined {
+      for (const one of known) {
+        const outcome = one.find(hash, nowUs)
+        if (outcome !== undefined) return outcome
+      }
+      return undefined
+    },
+    commit (requests: readonly ReadRequest[], nowUs: number): number {
+      const blocks = toBlocks(requests.flatMap(({ events }) => events))
       if (blocks.length === 0) return lastId
       const count = blocks.reduce((sum, { events }) => sum + events.length, 0)
       idMark.reach(lastId + count)
       try {
-        lastId = insert.immediate(blocks, lastId + 1)
+        lastId = insert.immediate(blocks, lastId + 1, requests, nowUs)
       } catch (error) {
         dictionary.forget() // ids of a transaction that was rolled back are dealt again to other values
         throw error

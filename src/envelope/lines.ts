@@ -1,0 +1,41 @@
+import type { BodyOutcome, BodyRules, Fault, ParsedEvent } from './envelope.js'
+import { isIndexAllowed, isTooLarge, textOf } from './envelope.js'
+
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+
+/**
+ * Reads the body of `/raw` and hands over one event per line, until the first fault. Lines end with a run of CR and LF, the last
+ * one also with the body (hec.md section 5); those of white space alone are none, as an `event` of it is none.
+ */
+export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: ParsedEvent) => void): BodyOutcome {
+  const done = (fault: Fault | null): BodyOutcome => ({ fault, unknownKeys: 0, skipped: 0 })
+  let position = 0
+  for (let start = 0; start < body.length;) {
+    const end = endOfLine(body, start)
+    const item = { start, end }
+    start = end + 1
+    if (end === item.start) continue
+    if (isTooLarge(item, rules)) return done({ code: 6, number: position })
+    const text = textOf(body, item)
+    if (text.trim() === '') continue
+    if (!isIndexAllowed(rules.defaults.index, rules)) return done({ code: 7, number: position + 1 }) // from one, as of an envelope
+    take({ ...rules.defaults, timeUs: rules.timeUs, event: text, raw: text, fields: NO_FIELDS, item })
+    position++
+  }
+  return done(null)
+}
+
+const NO_FIELDS: ParsedEvent['fields'] = {}
+
+/** Reads a stored line again, as `readStored` does an envelope. */
+export function readStoredLine (line: Uint8Array): Pick<ParsedEvent, 'event' | 'raw' | 'fields'> {
+  const text = textOf(line, { start: 0, end: line.length })
+  return { event: text, raw: text, fields: NO_FIELDS }
+}
+
+function endOfLine (body: Uint8Array, start: number): number {
+  let end = start
+  while (end < body.length && body[end] !== LINE_FEED && body[end] !== CARRIAGE_RETURN) end++
+  return end
+}
