@@ -24,7 +24,8 @@ RUN mkdir --mode=0700 /data && chown node:node /data
 USER node
 VOLUME /data
 EXPOSE 8088
+# HTTP, or HTTPS where a certificate is configured, whatever name it is for.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.HECATE_LISTEN_PORT}/healthz`).then(res => process.exit(res.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const at = `://127.0.0.1:${process.env.HECATE_LISTEN_PORT}/healthz`, done = res => process.exit(res.statusCode === 200 ? 0 : 1); http.get('http' + at, done).on('error', () => https.get('https' + at, { rejectUnauthorized: false }, done).on('error', () => process.exit(1)))"]
 # Node as process 1 hears SIGTERM itself; a shell or npm between would swallow it.
 CMD ["node", "dist/main.js", "serve"]

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerOptions } from 'node:https'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
@@ -39,6 +40,8 @@ export interface AppDeps extends DetectionDeps {
   /** Set once SIGTERM came: HEC refuses, and every reply closes its connection. */
   readonly isShuttingDown: () => boolean
   readonly version: string
+  /** Makes the app speak HTTPS instead of HTTP. */
+  readonly https?: ServerOptions | undefined
   readonly log: FastifyBaseLogger
 }
 
@@ -58,6 +61,7 @@ const KEEP_ALIVE_MS = 120_000
 /** The whole HTTP face. It listens to nothing, so tests inject into it. */
 export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   const app = fastify({
+    ...deps.https === undefined ? {} : { https: deps.https },
     loggerInstance: deps.log,
     logController: new LogController({ disableRequestLogging: true }), // a line per HEC request would cost more than the request
     genReqId: () => randomUUID(),

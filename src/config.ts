@@ -55,6 +55,7 @@ const Config = z.strictObject({
   listen: z.strictObject({
     host: z.string().min(1).default('127.0.0.1'),
     port: z.number().int().min(0).max(65535).default(8088),
+    tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }).prefault({}),
   data: z.strictObject({
     dir: z.string().min(1).default('./data'),
@@ -86,11 +87,15 @@ const Config = z.strictObject({
 export type Config = z.infer<typeof Config>
 
 /** Every key by its path, for the docs' test: sections hold keys, a list or a record is one. */
-export const CONFIG_KEYS: readonly string[] = Object.entries(Config.shape).flatMap(([section, schema]) => {
-  const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema
-  return inner instanceof z.ZodObject ? Object.keys(inner.shape).map(key => `${section}.${key}`) : [section]
-})
+export const CONFIG_KEYS: readonly string[] = keysOf(Config)
 export const TOKEN_KEYS: readonly string[] = Object.keys(Token.shape)
+
+function keysOf (section: z.ZodObject): string[] {
+  return Object.entries(section.shape).flatMap(([key, schema]) => {
+    const inner = schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema
+    return inner instanceof z.ZodObject ? keysOf(inner).map(below => `${key}.${below}`) : [key]
+  })
+}
 
 export interface ConfigSource {
   /** Path of the YAML file, if one was given. */
@@ -159,8 +164,11 @@ function readFile (path: string): { tree: Record<string, unknown>, lineOf: (path
 
 /** Paths in the file are relative to it (contract). */
 function resolvePaths (tree: Record<string, unknown>, base: string): Record<string, unknown> {
-  const copy = structuredClone(tree) as { data?: { dir?: unknown }, detections?: { paths?: unknown } }
+  const copy = structuredClone(tree) as { data?: { dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: { paths?: unknown } }
   if (typeof copy.data?.dir === 'string') copy.data.dir = resolve(base, copy.data.dir)
+  const tls = copy.listen?.tls
+  if (typeof tls?.cert === 'string') tls.cert = resolve(base, tls.cert)
+  if (typeof tls?.key === 'string') tls.key = resolve(base, tls.key)
   if (Array.isArray(copy.detections?.paths)) {
     copy.detections.paths = copy.detections.paths.map(path => typeof path === 'string' ? resolve(base, path) : path)
   }

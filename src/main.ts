@@ -49,7 +49,7 @@ async function main ([name = '', ...args]: readonly string[]): Promise<number> {
     return 0
   }
   try {
-    return await command.run({ args, env, cwd: process.cwd(), stdout, stderr, signal: stopSignal(), version: readVersion() })
+    return await command.run({ args, env, cwd: process.cwd(), stdout, stderr, signal: stopSignal(), onReload, version: readVersion() })
   } catch (error) {
     if (error instanceof UsageError || error instanceof ConfigError || error instanceof LockedError || error instanceof SchemaError) {
       stderr.write(`hecate ${name}: ${error.message}\n`)
@@ -75,6 +75,11 @@ function stopSignal (): AbortSignal {
     })
   }
   return controller.signal
+}
+
+/** Node ends a process on SIGHUP only while nobody listens. */
+function onReload (listener: () => void): void {
+  process.on('SIGHUP', () => listener())
 }
 
 function readVersion (): string {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
 import { mkdirSync } from 'node:fs'
+import { Server as HttpsServer } from 'node:https'
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Readiness } from './api/probes.js'
@@ -28,6 +30,7 @@ import { openControlDatabase } from './store/control/open.js'
 import { lockDataDir } from './store/lock.js'
 import { openStoreMetrics } from './store/metrics.js'
 import { openSqliteEvents } from './store/sqlite/open.js'
+import { openTls } from './tls.js'
 
 export interface ServerDeps {
   readonly clock: Clock
@@ -51,10 +54,11 @@ const LEDGER_PAUSE_MS = 30_000
 export async function openServer (config: Config, { clock, log, version }: ServerDeps) {
   const files = loadFiles(config)
   checkOverrides(config, files.map(({ id }) => id))
+  const registry = new Registry()
+  const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
   const unlock = lockDataDir(config.data.dir)
   const control = openControlDatabase(config.data.dir)
-  const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const events = await openSqliteEvents({
     dataDir: config.data.dir,
@@ -134,6 +138,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     },
     isShuttingDown: () => isShuttingDown,
     version,
+    https: tls?.options,
     log,
   })
 
@@ -153,18 +158,25 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     detections,
     /** Listens and begins to run detections; gives the URL, and secrets where some had to be made. */
     async start (): Promise<{ url: string, firstSecrets: FirstSecrets }> {
-      const url = await app.listen(config.listen)
+      const { host, port } = config.listen
+      // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
+      const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
       loop = runLoop({ clock, turn, signal: stop.signal })
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
+    },
+    /** Reads the certificate again, for connections to come; what goes wrong is logged. */
+    reload (): void {
+      if (tls !== null && app.server instanceof HttpsServer) tls.reload(app.server)
+      else log.info('there is no certificate to read again')
     },
     /** Refuses what comes, commits what was accepted, stops searches, closes everything. */
     async close (): Promise<void> {
       isShuttingDown = true
       if (loop !== null) await clock.sleep(DRAIN_MS, new AbortController().signal)
       stop.abort()
-      const cutOff = setTimeout(() => app.server.closeAllConnections(), CUT_OFF_MS)
+      const cutOff = setInterval(() => app.server.closeAllConnections(), CUT_OFF_MS) // again, for who shook hands late
       await app.close()
-      clearTimeout(cutOff)
+      clearInterval(cutOff)
       await loop
       await events.close()
       control.close()

@@ -34,11 +34,12 @@ t.test('a flag wins over the environment, which wins over the file', async t => 
 })
 
 t.test('relative paths of the file are relative to it', async t => {
-  const file = withFile(t, 'data: { dir: events }\ndetections: { paths: [rules, /etc/rules] }\n')
+  const file = withFile(t, 'data: { dir: events }\nlisten: { tls: { cert: tls/cert.pem, key: /etc/key.pem } }\ndetections: { paths: [rules, /etc/rules] }\n')
 
   const config = loadConfig({ ...file, cwd: '/', file: join(file.cwd, file.file) })
 
   t.equal(config.data.dir, join(file.cwd, 'events'))
+  t.strictSame(config.listen.tls, { cert: join(file.cwd, 'tls/cert.pem'), key: '/etc/key.pem' })
   t.strictSame(config.detections.paths, [join(file.cwd, 'rules'), '/etc/rules'])
 })
 

@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly stderr: NodeJS.WriteStream
   /** Aborts when the process is to stop (SIGTERM, SIGINT). */
   readonly signal: AbortSignal
+  /** Calls the listener whenever the process is to read files again (SIGHUP); a command without one ends on that. */
+  readonly onReload: (listener: () => void) => void
   readonly version: string
 }
 

@@ -18,12 +18,14 @@ export const usage = `hecate serve [--config FILE] [--KEY VALUE …]
 ${SCALAR_KEYS.map(key => `  --${flagOf(key).padEnd(24)} HECATE_${key.replaceAll('.', '_').toUpperCase()}`).join('\n')}
 `
 
-/** Serves until the process is told to stop. */
+/** Serves until the process is told to stop; reads its certificate again whenever told to. */
 export async function serve (context: CommandContext): Promise<number> {
-  const { stdout, signal, version } = context
+  const { stdout, signal, onReload, version } = context
   const config = loadConfig(toSource(context))
   const log = pino({ level: 'info' })
-  const server = await openServer(config, { clock: systemClock, log, version })
+  const opening = openServer(config, { clock: systemClock, log, version })
+  onReload(() => opening.then(({ reload }) => reload(), () => {})) // a server that could not be opened is reported below
+  const server = await opening
   try {
     const { url, firstSecrets } = await server.start()
     showFirstSecrets(firstSecrets, config, url, stdout, path => log.info({ path }, 'first token and key are in this file'))
