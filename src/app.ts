@@ -17,6 +17,8 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { searchRoutes } from './api/search.js'
+import type { TokenDeps } from './api/tokens.js'
+import { tokenRoutes } from './api/tokens.js'
 import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
 import type { HecDeps } from './hec/hec.js'
@@ -26,7 +28,7 @@ import { hecBody } from './hec/reply.js'
 import type { Tokens } from './hec/token.js'
 import type { Macros } from './spl/macro.js'
 
-export interface AppDeps extends DetectionDeps {
+export interface AppDeps extends DetectionDeps, TokenDeps {
   readonly tokens: Tokens
   readonly findKey: FindKey
   readonly acks: Acks
@@ -58,6 +60,9 @@ function withoutInputTwins (input: SwaggerObject): ReturnType<typeof jsonSchemaT
 /** Longer than any forwarder keeps an idle connection; Node's own 5 s is shorter than they assume (hec.md section 8). */
 const KEEP_ALIVE_MS = 120_000
 
+/** Of an id or a name in a path; the schemas of the routes say less. Fastify's own 100 is shorter than names may be. */
+const MAX_PARAM_LENGTH = 1000
+
 /** The whole HTTP face. It listens to nothing, so tests inject into it. */
 export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   const app = fastify({
@@ -67,7 +72,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (_error, _request, reply: FastifyReply) => {
       // A URL that can't be decoded belongs to no route.
       reply.code(404).header('content-type', 'application/json; charset=UTF-8').send(hecBody(404))
@@ -89,6 +94,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     acks: deps.acks,
     budget: deps.budget,
     metrics: deps.hecMetrics,
+    usage: deps.usage,
     maxBodyBytes: deps.maxBodyBytes,
     timeFrom: deps.timeFrom,
     isShuttingDown: deps.isShuttingDown,
@@ -101,6 +107,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(searchRoutes, deps)
     await api.register(detectionRoutes, deps)
     await api.register(findingRoutes, deps)
+    await api.register(tokenRoutes, deps)
   }, { prefix: '/api/v1' })
   return app
 }

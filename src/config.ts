@@ -20,22 +20,27 @@ const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s
 const DAY_MS = 86_400_000
 
 const Name = z.string().min(1).max(200)
-const Secret = z.string().min(1).max(1000)
+
+/** Names of tokens are shown in URLs, metrics and terminals. No client can send a path that ends in `.` or `..`. */
+export const TokenName = z.string().min(1).max(200)
+  .regex(/^(?!\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, 'is "." or "..", or has control characters')
 
 /** What a HEC token decides, wherever it comes from. */
 export const TokenSettings = z.strictObject({
-  name: Name,
-  index: Name.default('main'),
-  indexes: z.array(Name).default([]),
-  sourcetype: Name.optional(),
-  source: Name.optional(),
-  host: Name.optional(),
-  ack: z.boolean().default(false),
-  enabled: z.boolean().default(true),
-  query_string_auth: z.boolean().default(false),
-  defaults: z.record(Name, z.string().min(1).max(1000)).default({}),
+  name: TokenName,
+  index: Name.describe('index of events that name none').default('main'),
+  indexes: z.array(Name).describe('indexes that events may name besides; empty is any that exists').default([]),
+  sourcetype: Name.describe('of events without one').optional(),
+  source: Name.describe('of events without one').optional(),
+  host: Name.describe('of events without one').optional(),
+  ack: z.boolean().describe('whether senders get ids to ask for at /services/collector/ack').default(false),
+  enabled: z.boolean().describe('a disabled token is answered 403 code 1').default(true),
+  query_string_auth: z.boolean().describe('whether the token may be given as ?token=').default(false),
+  defaults: z.record(Name, z.string().min(1).max(1000)).describe('fields, name: text, for events that have none of that name').default({}),
 })
 export type TokenSettings = z.infer<typeof TokenSettings>
+
+export const Secret = z.string().min(1).max(1000)
 
 const Token = TokenSettings.extend({ token: Secret })
 
@@ -198,23 +203,25 @@ function describe (issue: z.core.$ZodIssue, file: string | undefined, lineOf: (p
   }).join('\n')
 }
 
-/** `file:/path` is the file's first line, `env:NAME` the variable. */
-function resolveSecrets (config: Config, base: string, env: ConfigSource['env']): Config {
-  const secret = (text: string, key: string): string => {
-    if (text.startsWith('env:')) {
-      const value = env[text.slice(4)]
-      if (value === undefined || value === '') throw new ConfigError(`${key}: environment variable ${text.slice(4)} is not set`)
-      return value
-    }
-    if (!text.startsWith('file:')) return text
-    try {
-      const value = readFileSync(resolve(base, text.slice(5)), 'utf8').split('\n')[0]!.trim()
-      if (value === '') throw new Error('the first line is empty')
-      return value
-    } catch (error) {
-      throw new ConfigError(`${key}: ${(error as Error).message}`)
-    }
+/** `file:/path` is the file's first line, relative to `base`; `env:NAME` the variable. Throws ConfigError, which names `key`. */
+export function resolveSecret (text: string, key: string, { base, env }: { readonly base: string, readonly env: ConfigSource['env'] }): string {
+  if (text.startsWith('env:')) {
+    const value = env[text.slice(4)]
+    if (value === undefined || value === '') throw new ConfigError(`${key}: environment variable ${text.slice(4)} is not set`)
+    return value
   }
+  if (!text.startsWith('file:')) return text
+  try {
+    const value = readFileSync(resolve(base, text.slice(5)), 'utf8').split('\n')[0]!.trim()
+    if (value === '') throw new Error('the first line is empty')
+    return value
+  } catch (error) {
+    throw new ConfigError(`${key}: ${(error as Error).message}`)
+  }
+}
+
+function resolveSecrets (config: Config, base: string, env: ConfigSource['env']): Config {
+  const secret = (text: string, key: string) => resolveSecret(text, key, { base, env })
   return {
     ...config,
     hec: { ...config.hec, tokens: config.hec.tokens.map((token, i) => ({ ...token, token: secret(token.token, `hec.tokens.${i}.token`) })) },

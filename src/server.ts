@@ -19,6 +19,7 @@ import { openAcks } from './hec/ack.js'
 import { openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
+import { openTokenUsage } from './hec/usage.js'
 import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
@@ -47,6 +48,12 @@ const CUT_OFF_MS = 4_000
 /** After a turn of the ledger that threw, the next one waits. */
 const LEDGER_PAUSE_MS = 30_000
 
+/** How often control.db is asked whether a command has changed tokens or keys: it is to be seen within a second. */
+const CREDENTIALS_LOOK_MS = 500
+
+/** How often it is written down what tokens were used for. */
+const USAGE_FLUSH_MS = 5_000
+
 /**
  * Everything of one server, made from its configuration: data folder locked, databases open and migrated, ledger whole.
  * Nothing listens or runs before `start`. Throws ConfigError, LockedError, SchemaError.
@@ -70,7 +77,10 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   })
   openStoreMetrics(registry, events)
 
-  const credentials = openCredentials(config, openCredentialStore(control))
+  const credentialStore = openCredentialStore(control)
+  const credentials = openCredentials(config, credentialStore)
+  const usage = openTokenUsage(credentialStore)
+  warnOfHidden()
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
   const findings = openFindingStore(control)
@@ -119,6 +129,8 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     findings,
     macros,
     signal: stop.signal,
+    credentials,
+    usage,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
@@ -151,6 +163,32 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     }
   }
 
+  function warnOfHidden (): void {
+    const names = credentials.hiddenTokens()
+    if (names.length > 0) log.warn({ names }, 'added tokens are not in force, since the configuration has their name or secret')
+  }
+
+  function refreshCredentials (): void {
+    if (!credentials.refresh()) return
+    log.info('tokens and keys were changed')
+    warnOfHidden()
+  }
+
+  /** Turns every `ms`. One that threw is logged, and the next waits longer. */
+  function turnsOf (ms: number, work: () => void, failed: string) {
+    return async (nowMs: number): Promise<number> => {
+      try {
+        work()
+        return nowMs + ms
+      } catch (err) {
+        log.error({ err }, failed)
+        return nowMs + 10 * ms
+      }
+    }
+  }
+  const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
+  const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
+
   return {
     app,
     ledger,
@@ -161,7 +199,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = runLoop({ clock, turn, signal: stop.signal })
+      loop = Promise.all([turn, turnCredentials, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */
@@ -178,6 +216,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       await app.close()
       clearInterval(cutOff)
       await loop
+      await turnUsage(clock.now())
       await events.close()
       control.close()
       unlock()

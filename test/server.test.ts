@@ -1,23 +1,29 @@
+import type { Test } from 'tap'
 import t from 'tap'
 import { pino } from 'pino'
-import { loadConfig } from '../src/config.js'
+import type { Config } from '../src/config.js'
+import { loadConfig, TokenSettings } from '../src/config.js'
+import { hashSecret } from '../src/hec/token.js'
 import type { Clock } from '../src/schedule/loop.js'
+import { openCredentials } from '../src/credentials.js'
 import { openServer } from '../src/server.js'
 import type { Finding } from '../src/finding.js'
+import { openCredentialStore } from '../src/store/control/credentials.js'
+import { openControlDatabase } from '../src/store/control/open.js'
 import { LockedError } from '../src/store/lock.js'
 import { KEY, tempDir, TOKEN } from './fixtures/app.js'
 import { GOLDEN, toEnvelope } from './fixtures/golden.js'
 
 const log = pino({ level: 'silent' })
 
-/** A clock that is set by hand. A sleep ends when its time has come or the signal aborts; one under a second, as at the end, at once. */
+/** A clock that is set by hand. A sleep ends when its time has come or the signal aborts; one under half a second, as at the end, at once. */
 function handClock (start: string): Clock & { set: (time: string) => void } {
   let nowMs = Date.parse(start)
   let sleepers: { readonly untilMs: number, readonly wake: () => void }[] = []
   return {
     now: () => nowMs,
     sleep: (ms, signal) => new Promise(resolve => {
-      if (signal.aborted || ms < 1000) return resolve()
+      if (signal.aborted || ms < 500) return resolve()
       sleepers.push({ untilMs: nowMs + ms, wake: resolve })
       signal.addEventListener('abort', () => resolve(), { once: true })
     }),
@@ -136,4 +142,107 @@ t.test('an override of a detection that is none stops the start', async t => {
   const wrong = { ...config, detections: { ...config.detections, overrides: { nothing: { enabled: true } } } }
 
   await t.rejects(openServer(wrong, { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' }), { name: 'ConfigError', message: 'detections.overrides.nothing: there is no such detection' })
+})
+
+/** What a command does beside the server: another connection to control.db. */
+function besideTheServer (t: Test, config: Config) {
+  const control = openControlDatabase(config.data.dir)
+  t.teardown(() => control.close())
+  const store = openCredentialStore(control)
+  return { store, credentials: openCredentials(config, store) }
+}
+
+async function sendWith (url: string, token: string): Promise<{ status: number, code: number }> {
+  const res = await fetch(`${url}/services/collector/event`, { method: 'POST', headers: { authorization: `Splunk ${token}` }, body: '{"event":"x"}' })
+  return { status: res.status, code: (await res.json() as { code: number }).code }
+}
+
+t.test('half a second after another process has added, disabled or revoked a token, the server knows', async t => {
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T12:00:00.000Z')
+  const server = await openServer(config, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const { credentials } = besideTheServer(t, config)
+  const secret = credentials.addToken(TokenSettings.parse({ name: 'beside' }), undefined, clock.now())
+  t.match(await sendWith(url, secret), { status: 403, code: 4 }, 'not before it looks')
+
+  clock.set('2026-03-10T12:00:00.500Z')
+  t.match(await until(() => sendWith(url, secret), ({ status }) => status === 200), { code: 0 })
+  credentials.patchToken('beside', { enabled: false })
+  clock.set('2026-03-10T12:00:01.000Z')
+  t.match(await until(() => sendWith(url, secret), ({ code }) => code !== 0), { status: 403, code: 1 })
+  credentials.revokeToken('beside')
+  clock.set('2026-03-10T12:00:01.500Z')
+  t.match(await until(() => sendWith(url, secret), ({ code }) => code !== 1), { status: 403, code: 4 })
+  t.match(await sendWith(url, TOKEN), { status: 200 }, 'the token of the configuration stays')
+})
+
+t.test('an API key that another process has added is known half a second later', async t => {
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T12:00:00.000Z')
+  const server = await openServer(config, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  await server.start()
+  besideTheServer(t, config).store.addKey({ name: 'beside', hash: hashSecret('a-key'), role: 'viewer', created_ms: 0 })
+  const ask = async () => (await server.app.inject({ url: '/api/v1/findings', headers: { authorization: 'Bearer a-key' } })).statusCode
+  t.equal(await ask(), 401)
+
+  clock.set('2026-03-10T12:00:00.500Z')
+
+  t.equal(await until(ask, status => status !== 401), 200)
+})
+
+t.test('the use of tokens is written down every five seconds, and at the end', async t => {
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(config, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const { store } = besideTheServer(t, config)
+  await sendWith(url, TOKEN)
+  t.strictSame(store.uses(), [])
+
+  clock.set('2026-03-10T12:00:05Z')
+  const [use] = await until(async () => store.uses(), uses => uses.length > 0)
+  t.strictSame(use, { hash: hashSecret(TOKEN), last_used_ms: Date.parse('2026-03-10T12:00:00Z'), requests: 1, events: 1 })
+  await sendWith(url, TOKEN)
+  await server.close()
+
+  t.strictSame(store.uses(), [{ ...use, last_used_ms: Date.parse('2026-03-10T12:00:05Z'), requests: 2, events: 2 }])
+})
+
+t.test('a token that another process revokes leaves no use behind, although the server still counts', async t => {
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(config, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const { store, credentials } = besideTheServer(t, config)
+  const secret = credentials.addToken(TokenSettings.parse({ name: 'beside' }), undefined, clock.now())
+  clock.set('2026-03-10T12:00:00.500Z')
+  await until(() => sendWith(url, secret), ({ status }) => status === 200)
+
+  credentials.revokeToken('beside')
+  await server.close()
+
+  t.strictSame(store.uses(), [])
+})
+
+t.test('a token of the configuration hides an added one of its name or secret', async t => {
+  const config = configOf(tempDir(t))
+  const { credentials } = besideTheServer(t, { ...config, hec: { ...config.hec, tokens: [] } })
+  const secret = credentials.addToken(TokenSettings.parse({ name: 'test' }), undefined, 0)
+  credentials.addToken(TokenSettings.parse({ name: 'same', index: 'metrics' }), TOKEN, 0)
+  const warnings: unknown[] = []
+  const warning = pino({ level: 'warn' }, { write: (line: string) => { warnings.push(JSON.parse(line)) } })
+
+  const server = await openServer(config, { clock: handClock('2026-03-10T12:00:00Z'), log: warning, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+
+  t.match(await sendWith(url, TOKEN), { status: 200 })
+  t.match(await sendWith(url, secret), { status: 403, code: 4 })
+  t.match(await getJson(url, '/api/v1/tokens'), { items: [{ name: 'test', origin: 'configuration', index: 'main', events: 1 }] })
+  t.match(warnings, [{ names: ['same', 'test'] }])
 })

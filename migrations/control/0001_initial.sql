@@ -4,8 +4,24 @@ CREATE TABLE hec_token (
   name TEXT PRIMARY KEY,
   hash TEXT NOT NULL UNIQUE,        -- SHA-256 of the token, hex; the token itself is nowhere
   "index" TEXT NOT NULL,
+  indexes TEXT NOT NULL,            -- JSON array
+  sourcetype TEXT,
+  source TEXT,
+  host TEXT,
+  ack INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  query_string_auth INTEGER NOT NULL,
+  defaults TEXT NOT NULL,           -- JSON object of strings
   created_ms INTEGER NOT NULL
 ) STRICT;
+
+-- Use of each token, those of the configuration too. By hash: a name that gets a new secret begins anew.
+CREATE TABLE hec_token_use (
+  hash TEXT PRIMARY KEY,
+  last_used_ms INTEGER NOT NULL,
+  requests INTEGER NOT NULL,        -- that the token let in
+  events INTEGER NOT NULL           -- stored
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE api_key (
   name TEXT PRIMARY KEY,

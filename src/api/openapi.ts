@@ -19,6 +19,7 @@ export function openapiOptions (version: string): OpenapiDocument {
       { name: 'search', description: 'SPL over events' },
       { name: 'detections', description: 'Searches on a schedule' },
       { name: 'findings', description: 'What detections found' },
+      { name: 'tokens', description: 'HEC tokens; an admin\'s business' },
       { name: 'probes', description: 'For Kubernetes and Prometheus' },
     ],
   }

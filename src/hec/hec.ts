@@ -14,6 +14,7 @@ import type { HecMetrics } from './metrics.js'
 import type { HecCode, ReplyMembers } from './reply.js'
 import { hecBody, HecError, HEC_REPLY } from './reply.js'
 import type { HashedToken, Tokens } from './token.js'
+import type { TokenUsage } from './usage.js'
 
 export interface HecDeps {
   readonly events: EventStore
@@ -21,6 +22,7 @@ export interface HecDeps {
   readonly acks: Acks
   readonly budget: ByteBudget
   readonly metrics: HecMetrics
+  readonly usage: Pick<TokenUsage, 'letIn' | 'stored'>
   readonly maxBodyBytes: number
   /** Where the time of an event comes from whose envelope has none. */
   readonly timeFrom: AppendRequest['timeFrom']
@@ -111,6 +113,7 @@ function check (request: FastifyRequest, deps: HecDeps): void {
   if (encoding !== 'gzip' && encoding !== 'identity') throw new HecError(6, 415, 'Unsupported content encoding')
   if (deps.isShuttingDown()) throw new HecError(23)
   request.hecSender = { token, channel }
+  deps.usage.letIn(token, deps.now())
 }
 
 function encodingOf ({ headers }: FastifyRequest): string {
@@ -156,6 +159,7 @@ async function receive (request: FastifyRequest<{ Body?: CollectedBody }>, reply
     place = token.ack ? deps.acks.reserve(ackKey(token, channel), nowMs) : null
     const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender: `${token.hash} ${channel}` })
     deps.metrics.count(token.name, outcome, bytes)
+    deps.usage.stored(token, outcome.resent ? 0 : outcome.stored, deps.now())
     const { code, number } = toCode(outcome)
     // Of a faulty body the events before the fault are receipted too (hec.md 4.4).
     const ackId = code === 0 || outcome.stored > 0 ? place?.give() : undefined

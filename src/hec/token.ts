@@ -19,7 +19,10 @@ export interface HecToken {
   readonly defaults: Readonly<Record<string, string>>
 }
 
-export interface HashedToken extends HecToken { readonly hash: string }
+/** Who made a token: the configuration file, or somebody at run time. */
+export type TokenOrigin = 'configuration' | 'added'
+
+export interface HashedToken extends HecToken { readonly hash: string, readonly origin: TokenOrigin }
 
 /** What is kept and compared of a secret. Secrets are long and random, so a plain hash is enough. */
 export function hashSecret (secret: string): string {

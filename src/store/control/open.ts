@@ -27,14 +27,16 @@ export function openControlDatabase (dataDir: string): Database.Database {
 function migrate (db: Database.Database): void {
   const folder = resourcePath('migrations/control/')
   const files = readdirSync(folder).filter(name => /^\d{4}_.*\.sql$/.test(name)).sort()
-  const version = db.pragma('user_version', { simple: true }) as number
-  if (version > files.length) {
-    throw new SchemaError(`control.db was written by a newer version of Hecate (schema ${version}, this one knows ${files.length})`)
+  const readVersion = () => db.pragma('user_version', { simple: true }) as number
+  if (readVersion() > files.length) {
+    throw new SchemaError(`control.db was written by a newer version of Hecate (schema ${readVersion()}, this one knows ${files.length})`)
   }
-  files.slice(version).forEach((name, i) => {
+  files.forEach((name, i) => {
+    if (readVersion() > i) return
     db.transaction(() => {
+      if (readVersion() > i) return // another process, a command beside the server, was first
       db.exec(readFileSync(join(folder, name), 'utf8'))
-      db.pragma(`user_version = ${version + i + 1}`)
+      db.pragma(`user_version = ${i + 1}`)
     }).immediate()
   })
 }
