@@ -4,6 +4,7 @@ import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
 import { serve, usage as serveUsage } from './commands/serve.js'
+import { token, usage as tokenUsage } from './commands/token.js'
 import { ConfigError } from './config.js'
 import { resourcePath } from './resource.js'
 import { SchemaError } from './store/control/open.js'
@@ -12,6 +13,7 @@ import { LockedError } from './store/lock.js'
 const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage: string }>> = {
   serve: { run: serve, usage: serveUsage },
   demo: { run: demo, usage: demoUsage },
+  token: { run: token, usage: tokenUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',
     run: async ({ stdout, version }) => {

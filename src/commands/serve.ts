@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 import type { Config } from '../config.js'
 import type { FirstSecrets } from '../credentials.js'
@@ -9,6 +8,7 @@ import { systemClock } from '../schedule/loop.js'
 import { openServer } from '../server.js'
 import type { CommandContext } from './command.js'
 import { aborted, UsageError } from './command.js'
+import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 
 export const usage = `hecate serve [--config FILE] [--KEY VALUE …]
 
@@ -21,7 +21,9 @@ ${SCALAR_KEYS.map(key => `  --${flagOf(key).padEnd(24)} HECATE_${key.replaceAll(
 /** Serves until the process is told to stop; reads its certificate again whenever told to. */
 export async function serve (context: CommandContext): Promise<number> {
   const { stdout, signal, onReload, version } = context
-  const config = loadConfig(toSource(context))
+  const { values, positionals } = parseOptions(context.args, CONFIG_OPTIONS)
+  if (positionals.length > 0) throw new UsageError('hecate serve takes flags only')
+  const config = loadConfig(toSource(values, context))
   const log = pino({ level: 'info' })
   const opening = openServer(config, { clock: systemClock, log, version })
   onReload(() => opening.then(({ reload }) => reload(), () => {})) // a server that could not be opened is reported below
@@ -36,23 +38,6 @@ export async function serve (context: CommandContext): Promise<number> {
     await server.close()
   }
   return 0
-}
-
-/** `--config` and a flag for every scalar setting. */
-function toSource ({ args, env, cwd }: CommandContext) {
-  const options = Object.fromEntries(['config', ...SCALAR_KEYS.map(flagOf)].map(name => [name, { type: 'string' as const }]))
-  let values: Record<string, string | boolean | undefined>
-  try {
-    values = parseArgs({ args: [...args], options, strict: true }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-  const flags: Record<string, string> = {}
-  for (const key of SCALAR_KEYS) {
-    const value = values[flagOf(key)]
-    if (typeof value === 'string') flags[key] = value
-  }
-  return { file: typeof values.config === 'string' ? values.config : env.HECATE_CONFIG, env, flags, cwd }
 }
 
 /** On a terminal they are shown once; elsewhere what is printed ends up in somebody's log, so they go into a file that only the owner reads. */

@@ -1,0 +1,30 @@
+import type { ParseArgsConfig } from 'node:util'
+import { parseArgs } from 'node:util'
+import type { ConfigSource } from '../config.js'
+import { flagOf, SCALAR_KEYS } from '../config.js'
+import type { CommandContext } from './command.js'
+import { UsageError } from './command.js'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+/** Of every command that reads the configuration: `--config`, and a flag for every scalar setting. */
+export const CONFIG_OPTIONS: Options = Object.fromEntries(['config', ...SCALAR_KEYS.map(flagOf)].map(name => [name, { type: 'string' as const }]))
+
+/** The flags of a command line, and what else is on it. Throws UsageError for a flag that is not one of `options`. */
+export function parseOptions<T extends Options> (args: readonly string[], options: T) {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** Where the configuration comes from, by flags that `parseOptions` read with CONFIG_OPTIONS. */
+export function toSource (values: Readonly<Record<string, unknown>>, { env, cwd }: CommandContext): ConfigSource {
+  const flags: Record<string, string> = {}
+  for (const key of SCALAR_KEYS) {
+    const value = values[flagOf(key)]
+    if (typeof value === 'string') flags[key] = value
+  }
+  return { file: typeof values.config === 'string' ? values.config : env.HECATE_CONFIG, env, flags, cwd }
+}
