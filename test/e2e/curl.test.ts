@@ -9,6 +9,8 @@ import { withoutCurl } from '../fixtures/clients.js'
 import { start } from '../fixtures/process.js'
 import { startServer } from '../fixtures/server.js'
 
+t.setTimeout(300_000) // each test starts a server as a process, on a machine that may be busy
+
 const skip = withoutCurl()
 
 const SUCCESS = '{"text":"Success","code":0}'

@@ -7,6 +7,8 @@ import { openBusyProxy } from '../fixtures/busy-proxy.js'
 import { loadClient, withoutModules } from '../fixtures/clients.js'
 import { startServer } from '../fixtures/server.js'
 
+t.setTimeout(300_000) // each test starts a server as a process, on a machine that may be busy
+
 /** What an application tells these clients; the rest is as they come. */
 interface Settings { readonly url: string, readonly token: string, readonly maxRetries?: number }
 

@@ -8,6 +8,8 @@ import { PATH, withoutSyslogNg } from '../fixtures/clients.js'
 import { printedBy, start } from '../fixtures/process.js'
 import { startServer } from '../fixtures/server.js'
 
+t.setTimeout(300_000) // each test starts a server as a process, on a machine that may be busy
+
 const skip = withoutSyslogNg()
 
 const BATCH_LINES = 3
