@@ -36,14 +36,6 @@ t.test('hec.time_from: event takes the event\'s own time, where nothing else say
   t.strictSame(await metric(it, 'hecate_hec_own_times_total'), ['hecate_hec_own_times_total{token="test"} 4'])
 })
 
-t.test('auto_extract_timestamp asks for it for one request', async t => {
-  const it = await testApp(t)
-  for (const query of ['true', '1', 'TRUE']) await post(it, { event }, {}, `/services/collector?auto_extract_timestamp=${query}`)
-  await post(it, { event, time: 1 }, {}, '/services/collector?auto_extract_timestamp=true')
-
-  t.strictSame(await times(it), [OWN_SECONDS, OWN_SECONDS, OWN_SECONDS, 1])
-})
-
 t.test('a token\'s defaults are set where an event has none of that name', async t => {
   const it = await testApp(t)
   const headers = { authorization: `Splunk ${FILLING_TOKEN}` }
