@@ -55,6 +55,21 @@ export async function collectBody (stream: Readable, { gzip, maxBytes, budget }:
   return held.join()
 }
 
+/** Reads what is left of a body that nobody wants, up to `maxBytes`; says whether it has come to its end. */
+export async function discardBody (stream: Readable, maxBytes: number): Promise<boolean> {
+  if (stream.readableEnded) return true
+  let received = 0
+  try {
+    for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      received += chunk.length
+      if (received > maxBytes) return false
+    }
+    return true
+  } catch {
+    return false // the client is gone
+  }
+}
+
 function tooLarge (): HecError {
   return new HecError(6, 413, 'Content too large')
 }

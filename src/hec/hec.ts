@@ -9,7 +9,7 @@ import type { AppendOutcome, AppendRequest, EventStore } from '../store/events.j
 import type { AckPlace, Acks } from './ack.js'
 import { channelText, emitAcks, parseAckQuery, requireChannel } from './ack.js'
 import type { ByteBudget, CollectedBody } from './body.js'
-import { collectBody } from './body.js'
+import { collectBody, discardBody } from './body.js'
 import type { HecMetrics } from './metrics.js'
 import type { HecCode, ReplyMembers } from './reply.js'
 import { hecBody, HecError, HEC_REPLY } from './reply.js'
@@ -33,6 +33,9 @@ export interface HecDeps {
 
 /** Who sent a request, once it was let in. The channel is empty where there is none, and may be anything on a token without ack. */
 interface Sender { readonly token: HashedToken, readonly channel: string }
+
+/** What `collect` makes of a body. */
+interface HecRoute { Body?: CollectedBody | HecError }
 
 declare module 'fastify' {
   interface FastifyRequest { hecSender: Sender | null }
@@ -62,8 +65,11 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
   app.addHook('onRequest', async request => {
     delete request.raw.headers['content-type'] // Fastify itself refuses types that Splunk takes
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async (request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', vary: 'Authorization', 'x-frame-options': 'SAMEORIGIN', server: 'Splunkd' })
+    // A reply before the end of its request's body closes the connection (hec.md section 8).
+    const isReadWhole = reply.statusCode !== 413 && !deps.isShuttingDown() && await discardBody(request.raw, deps.maxBodyBytes)
+    if (!isReadWhole) reply.header('connection', 'close')
   })
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, deps))
   app.setNotFoundHandler((_request, reply) => send(reply, deps, 404))
@@ -71,7 +77,7 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
   for (const [hecBody, paths] of Object.entries(BODY_PATHS)) {
     for (const path of paths) {
       route(app, path, ['POST'], 'POST,OPTIONS')
-      app.post<{ Body?: CollectedBody }>(path, {
+      app.post<HecRoute>(path, {
         schema: { hide: true },
         config: { hecBody: hecBody as keyof typeof BODY_PATHS },
         onRequest: async request => check(request, deps),
@@ -92,7 +98,7 @@ function route (app: FastifyInstance, path: string, methods: readonly HTTPMethod
     url: path,
     method: METHODS.filter(method => !methods.includes(method)),
     schema: { hide: true },
-    // 405 with the text and code of 404 (hec.md section 1). The body is not read.
+    // 405 with the text and code of 404 (hec.md section 1).
     onRequest: async () => { throw new HecError(404, 405) },
     handler: () => {},
   })
@@ -137,20 +143,29 @@ function health (deps: HecDeps): HecCode {
   return deps.acks.isFull() ? 19 : 17
 }
 
-/** Reads a body only where a token let the request in: nobody would give back the bytes of a 404 or an OPTIONS. */
-async function collect (request: FastifyRequest, payload: Readable, deps: HecDeps): Promise<CollectedBody | undefined> {
+/**
+ * Reads a body only where a token let the request in: nobody would give back the bytes of a 404 or an OPTIONS. A refusal
+ * takes the place of the body until `letIn`: Fastify closes the connection where a parser throws.
+ */
+async function collect (request: FastifyRequest, payload: Readable, deps: HecDeps): Promise<CollectedBody | HecError | undefined> {
   if (request.hecSender === null) return undefined
-  return collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(request, deps), budget: deps.budget })
+  try {
+    return await collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(request, deps), budget: deps.budget })
+  } catch (error) {
+    if (error instanceof HecError) return error
+    throw error
+  }
 }
 
-/** The body and the sender of a request that was let in. */
-function letIn ({ hecSender, body }: FastifyRequest<{ Body?: CollectedBody }>): Sender & CollectedBody {
+/** The body and the sender of a request that was let in. Throws HecError where its body was refused. */
+function letIn ({ hecSender, body }: FastifyRequest<HecRoute>): Sender & CollectedBody {
   if (hecSender === null) throw new Error('a request without a token came through')
+  if (body instanceof HecError) throw body
   return { ...hecSender, ...body ?? { body: new ArrayBuffer(0), bytes: 0 } } // Fastify parses no body that has no bytes
 }
 
 /** Stores a request's events. The reply says 200 when they are on disk. */
-async function receive (request: FastifyRequest<{ Body?: CollectedBody }>, reply: FastifyReply, deps: HecDeps) {
+async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: HecDeps) {
   const { token, channel, body, bytes } = letIn(request)
   if (bytes === 0) throw new HecError(5)
   const nowMs = deps.now()
@@ -171,7 +186,7 @@ async function receive (request: FastifyRequest<{ Body?: CollectedBody }>, reply
 }
 
 /** Answers `/ack`: which ids of the channel are on disk. */
-async function answerPoll (request: FastifyRequest<{ Body?: CollectedBody }>, reply: FastifyReply, deps: HecDeps) {
+async function answerPoll (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: HecDeps) {
   const { token, channel, body, bytes } = letIn(request)
   try {
     const acks = deps.acks.query(ackKey(token, channel), parseAckQuery(body), deps.now())
@@ -228,7 +243,6 @@ function toCode ({ stored, fault, skipped }: AppendOutcome): { code: HecCode, nu
 
 function sendError (error: unknown, request: FastifyRequest, reply: FastifyReply, deps: HecDeps) {
   if (error instanceof HecError) {
-    if (error.status === 413) reply.header('connection', 'close') // the rest of the body is not read (hec.md section 8)
     // An error that is found before any object is read is one of the first object; a poll has no objects.
     const isOfObject = (error.code === 6 || error.code === 15) && error.status === 400 && request.routeOptions.config.hecBody !== 'acks'
     return send(reply, deps, error.code, { number: isOfObject ? 0 : undefined, text: error.text }, error.status)

@@ -2,9 +2,9 @@ import type { Test } from 'tap'
 import { gzipSync } from 'node:zlib'
 import { loadConfig } from '../../../src/config.js'
 import { ACK_LIMITS, openAcks } from '../../../src/hec/ack.js'
-import { ARRIVAL_MS, auth, post, storedEvents, tempDir, testApp } from '../../fixtures/app.js'
+import { ACK_TOKEN, ARRIVAL_MS, auth, post, storedEvents, tempDir, testApp } from '../../fixtures/app.js'
 import type { TestAppOptions } from '../../fixtures/app.js'
-import { postHead } from '../../fixtures/http.js'
+import { listen, openSocket, postHead } from '../../fixtures/http.js'
 import type { Entry, Reply } from './entry.js'
 import { ACK, bodies, EVENT, faulty, HEALTH, HEALTHY, NO_DATA, NOT_ALLOWED, NOT_FOUND, onChannel, RAW, said, SUCCESS, TOO_LARGE, withToken } from './entry.js'
 
@@ -91,6 +91,9 @@ const ACK_LIFE: readonly Entry[] = [
   },
 ]
 
+/** A request of a body, as it is on the wire. */
+const wire = (body: string, headers: Readonly<Record<string, string | number>> = {}, path = EVENT) => postHead(path, { ...auth, ...headers, 'Content-Length': body.length }) + body
+
 /** An envelope whose `event` has that many bytes. */
 const sized = (bytes: number) => `{"event":"${'x'.repeat(bytes - 2)}"}`
 
@@ -157,13 +160,15 @@ const LIMITS: readonly Entry[] = [
   { row: '7 no Retry-After', is: 'as Splunk', app: 'full acks', exchanges: [[{ headers: onChannel(1), body: A }, BUSY], [{ method: 'GET', url: HEALTH }, { status: 503, body: '{"text":"HEC is unhealthy, ack service unavailable","code":19}', headers: { 'retry-after': null } }]] },
   {
     row: '7 a 503 code 9 takes nothing',
-    is: 'not what came before there was no more room either',
+    is: 'not what came before there was no more room either; the connection goes on',
     app: 'nearly full queue',
     turns: [
       [`${postHead(EVENT, { ...auth, 'Content-Length': 68 })}{"event":"first"}`, ''],
       [`{"event":"second"}${' '.repeat(33)}`, '"code":9}'],
+      [wire(A), '"code":0}'],
     ],
-    replies: [BUSY],
+    replies: [BUSY, SUCCESS],
+    stored: [{ event: 'a' }],
   },
   bodies('7 nesting deeper than 256 levels', 'code 6 with its number; text is not looked into', [
     [nested(255), SUCCESS], [nested(256), faulty(6, 0)], [nested(10_000), faulty(6, 0)], [`${A}${nested(256)}`, faulty(6, 1)], [`{"event":${JSON.stringify(nested(256))}}`, SUCCESS],
@@ -171,11 +176,21 @@ const LIMITS: readonly Entry[] = [
   bodies('7 no body cap below 16 MB', 'taken', [[`${A}${' '.repeat(16_000_000)}`, SUCCESS]], ['a']),
 ]
 
-/** A request of a body, as it is on the wire. */
-const wire = (body: string, headers: Readonly<Record<string, string | number>> = {}, path = EVENT) => postHead(path, { ...auth, ...headers, 'Content-Length': body.length }) + body
-
 const KEPT: Reply = { ...SUCCESS, headers: { connection: /^keep-alive$/i, 'keep-alive': /^timeout=(?:7[5-9]|[89]\d|\d{3,})$/, 'transfer-encoding': null } }
 const CLOSED: Reply = { ...SUCCESS, headers: { connection: /^close$/i, 'transfer-encoding': null } }
+
+/** The head of a request whose body is `A`, and waits to be asked for. */
+const headOf = (headers: Readonly<Record<string, string>>, path = EVENT) => postHead(path, { ...auth, Expect: '100-continue', 'Content-Length': A.length, ...headers })
+
+/** Requests that are answered without a look at their body. */
+const REFUSED: readonly (readonly [what: string, status: number, head: string])[] = [
+  ['an unknown token', 403, headOf({ authorization: 'Splunk nope' })],
+  ['no channel', 400, headOf({ authorization: `Splunk ${ACK_TOKEN}` })],
+  ['an unknown encoding', 415, headOf({ 'Content-Encoding': 'br' })],
+  ['an unknown path', 404, headOf({}, '/services/collector/nope')],
+  ['a wrong method', 405, headOf({}).replace('POST', 'PUT')],
+  ['OPTIONS', 200, headOf({}).replace('POST', 'OPTIONS')],
+]
 
 /** hec.md section 8. */
 const CONNECTIONS: readonly Entry[] = [
@@ -208,6 +223,36 @@ const CONNECTIONS: readonly Entry[] = [
       }],
     ],
     stored: [{}],
+  },
+  {
+    row: '8 reply before the whole body is read',
+    is: 'none: a refused body is read to its end, and the connection goes on',
+    run: async t => {
+      const it = await testApp(t)
+      const port = await listen(it)
+      for (const [what, status, head] of REFUSED) {
+        const socket = await openSocket(t, port)
+        socket.write(head)
+        t.match(await socket.readMore('\r\n\r\n'), 'HTTP/1.1 100 ', what)
+        socket.write(A.slice(0, 5))
+        const other = await openSocket(t, port)
+        other.write(wire(A))
+        await other.readMore('"code":0}') // so the server has done what it could with the five bytes
+        t.equal(await socket.readMore(''), '', `${what}: no reply yet`)
+
+        socket.write(A.slice(5) + wire(A))
+        const replies = await socket.readMore('"code":0}')
+        t.strictSame([...replies.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => Number(code)), [status, 200], what)
+        t.notMatch(replies, /connection: close/i, what)
+      }
+    },
+  },
+  {
+    row: '8 reply before the whole body is read',
+    is: 'with Connection: close where it is too large to be read',
+    app: 'small bodies',
+    turns: [[`${postHead('/services/collector/nope', { 'Transfer-Encoding': 'chunked' })}3E9\r\n${'x'.repeat(1001)}\r\n`, null]],
+    replies: [{ ...NOT_FOUND, headers: { connection: 'close' } }],
   },
   {
     row: '8 pipelined requests stay in step',

@@ -234,6 +234,7 @@ export const ROWS = {
   '8 idle connections are kept for 75 s at least': null,
   '8 HTTP/1.1': null,
   '8 CORS headers': null,
+  '8 reply before the whole body is read': null,
   '8 pipelined requests stay in step': null,
 } as const satisfies Readonly<Record<string, null | { readonly unknown: string, readonly hecate: string } | { readonly differs: string }>>
 
