@@ -44,9 +44,36 @@ export interface EvalStage { readonly kind: 'eval', readonly assignments: readon
 export interface WhereStage { readonly kind: 'where', readonly expr: Expr, readonly span: Span }
 export interface TableStage { readonly kind: 'table', readonly fields: readonly string[], readonly span: Span }
 export interface ConvertStage { readonly kind: 'convert', readonly timeformat: string, readonly conversions: readonly { readonly function: 'ctime', readonly field: string, readonly as: string }[], readonly span: Span }
+/** Fields may have wildcards. `keep` leaves internal fields (`_…`) as well (R74). */
+export interface FieldsStage { readonly kind: 'fields', readonly mode: 'keep' | 'remove', readonly fields: readonly string[], readonly span: Span }
+/** Done in order. Both names have the same number of wildcards (R73). */
+export interface RenameStage { readonly kind: 'rename', readonly renames: readonly { readonly field: string, readonly as: string }[], readonly span: Span }
+/** `fields` is null for every column of the result (R75). */
+export interface FillnullStage { readonly kind: 'fillnull', readonly value: string, readonly fields: readonly string[] | null, readonly span: Span }
+/** Keeps the first `count` of each combination, of the rows ordered by `sortby` first (R77). */
+export interface DedupStage {
+  readonly kind: 'dedup'
+  readonly count: number
+  readonly fields: readonly string[]
+  readonly keepempty: boolean
+  readonly consecutive: boolean
+  readonly sortby: readonly SortKey[]
+  readonly span: Span
+}
+/** One field that rows are ordered by. `auto` is told from the values that there are. */
+export interface SortKey { readonly field: string, readonly type: SortType, readonly order: 'asc' | 'desc' }
+export type SortType = 'auto' | 'num' | 'str' | 'ip'
+/** Gives the first `count` rows of the order; 0 is all (R77). */
+export interface SortStage { readonly kind: 'sort', readonly count: number, readonly keys: readonly SortKey[], readonly span: Span }
+export interface HeadStage { readonly kind: 'head', readonly count: number, readonly span: Span }
+/** The last rows, the last one first. */
+export interface TailStage { readonly kind: 'tail', readonly count: number, readonly span: Span }
+export interface ReverseStage { readonly kind: 'reverse', readonly span: Span }
 
 /** One command between pipes. */
-export type Stage = SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
+export type Stage =
+  | SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
+  | FieldsStage | RenameStage | FillnullStage | DedupStage | SortStage | HeadStage | TailStage | ReverseStage
 
 /** A whole search; its first stage is the base search. `warnings` says, place and all, what was taken to mean something else than it says. */
 export interface Search { readonly stages: readonly Stage[], readonly span: Span, readonly warnings: readonly string[] }

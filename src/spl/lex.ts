@@ -86,6 +86,16 @@ export class Tokens {
     return true
   }
 
+  /** Takes a sign: a word of its own, or what a word begins with, as in `-count`. */
+  takeSign (): '+' | '-' | null {
+    const { kind, text, start, end } = this.next
+    const sign = text[0]
+    if (kind !== 'word' || (sign !== '+' && sign !== '-')) return null
+    if (text.length === 1) this.take()
+    else this.#tokens[this.#index] = { kind, text: text.slice(1), start: start + 1, end }
+    return sign
+  }
+
   /** The place in the written text from a token to the last one taken. */
   spanFrom (token: Token): Span {
     return this.source.spanOf(token.start, Math.max(token.end, this.#lastEnd))

@@ -9,6 +9,36 @@ export function foldCase (text: string): string {
 
 const SPECIAL = /[İΣ]/
 
+/** How many wildcards a pattern has. */
+export function countWildcards (pattern: string): number {
+  return pattern.split('*').length - 1
+}
+
+/** What each `*` of a pattern stands for in a text that it matches: as little as possible, from the left; else null. */
+export function compileCapture (pattern: string): (text: string) => readonly string[] | null {
+  const [first = '', ...rest] = pattern.split('*')
+  const last = rest.pop()
+  if (last === undefined) return text => text === pattern ? [] : null
+  return text => {
+    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return null
+    const end = text.length - last.length
+    const captures: string[] = []
+    let at = first.length
+    for (const part of rest) {
+      const found = text.indexOf(part, at)
+      if (found < 0 || found + part.length > end) return null
+      captures.push(text.slice(at, found))
+      at = found + part.length
+    }
+    return [...captures, text.slice(at, end)]
+  }
+}
+
+/** A pattern with its wildcards filled, in order. */
+export function fillWildcards (pattern: string, captures: readonly string[]): string {
+  return pattern.split('*').reduce((text, part, index) => text + (captures[index - 1] ?? '') + part)
+}
+
 /**
  * A test for whole texts, in which `*` stands for any run of characters, also none, also newlines (R6). It compares exactly:
  * where case is to be ignored, both sides are folded first. Each literal part is taken where it first fits, never tried again.

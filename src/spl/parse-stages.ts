@@ -17,7 +17,20 @@ const SPAN_UNITS: ReadonlyMap<string, number> = new Map([
 const MAX_SPAN_SECONDS = 1e10
 
 /** Options of commands, by command. */
-export const OPTIONS: Readonly<Record<string, readonly string[]>> = { bin: ['span'], convert: ['timeformat'], stats: [], table: [] }
+export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  bin: ['span'],
+  convert: ['timeformat'],
+  dedup: ['keepempty', 'consecutive'],
+  fields: [],
+  fillnull: ['value'],
+  head: ['limit'],
+  rename: [],
+  reverse: [],
+  sort: ['limit'],
+  stats: [],
+  table: [],
+  tail: ['limit'],
+}
 
 /** bin = "bin" { "span" "=" span | field | "AS" field }, options anywhere (R20–R23) */
 export function parseBin (tokens: Tokens, start: Token): BinStage {
@@ -151,19 +164,21 @@ function parseConversion (tokens: Tokens): ConvertStage['conversions'][number] {
   return { function: 'ctime', field, as: parseAs(tokens) ?? field }
 }
 
-function parseField (tokens: Tokens, wildcards?: 'with wildcards'): string {
+/** field = word | text; one with a wildcard only where it may have one */
+export function parseField (tokens: Tokens, wildcards?: 'with wildcards'): string {
   const token = tokens.next
   if (token.kind !== 'word' && token.kind !== 'quoted') throw tokens.unexpected('a field')
   tokens.take()
   return wildcards === undefined || !token.text.includes('*') ? checkField(tokens, token) : token.text
 }
 
-function parseAs (tokens: Tokens): string | null {
+/** [ "AS" field ] */
+export function parseAs (tokens: Tokens): string | null {
   return tokens.takeKeyword('AS') ? parseField(tokens) : null
 }
 
 /** option = name "=" value. Null where there is none; an option that the command doesn't have is an error. */
-function takeOption (tokens: Tokens, command: string): { name: Token, value: Token } | null {
+export function takeOption (tokens: Tokens, command: string): { name: Token, value: Token } | null {
   const name = tokens.next
   if (name.kind !== 'word' || tokens.peek(1).kind !== 'symbol' || tokens.peek(1).text !== '=') return null
   const known = OPTIONS[command] ?? []
@@ -172,4 +187,50 @@ function takeOption (tokens: Tokens, command: string): { name: Token, value: Tok
   tokens.take()
   if (tokens.next.kind !== 'word' && tokens.next.kind !== 'quoted') throw tokens.unexpected(`a value after "${name.text}="`)
   return { name, value: tokens.take() }
+}
+
+/** The options of one command, taken where they stand. Each may be there once. */
+export class Options {
+  readonly #values = new Map<string, Token>()
+  constructor (readonly tokens: Tokens, readonly command: string) {}
+
+  /** Takes the option that comes next, if one does. */
+  take (): boolean {
+    const option = takeOption(this.tokens, this.command)
+    if (option === null) return false
+    const name = option.name.text.toLowerCase()
+    if (this.#values.has(name)) throw this.tokens.error(`The option ${quote(option.name.text)} is there twice`, option.name)
+    this.#values.set(name, option.value)
+    return true
+  }
+
+  text<T> (name: string, otherwise: T): string | T { return this.#values.get(name)?.text ?? otherwise }
+
+  field<T> (name: string, otherwise: T): string | T {
+    const token = this.#values.get(name)
+    return token === undefined ? otherwise : checkField(this.tokens, token)
+  }
+
+  /** Of a whole number. */
+  count<T> (name: string, otherwise: T): number | T {
+    const token = this.#values.get(name)
+    return token === undefined ? otherwise : toCount(this.tokens, token)
+  }
+
+  /** Of true, t, 1, false, f or 0. */
+  flag (name: string, otherwise: boolean): boolean {
+    const token = this.#values.get(name)
+    if (token === undefined) return otherwise
+    const text = token.text.toLowerCase()
+    if (['true', 't', '1'].includes(text)) return true
+    if (['false', 'f', '0'].includes(text)) return false
+    throw this.tokens.error(`Expected true or false, found ${quote(token.text)}`, token)
+  }
+}
+
+/** The number of rows that a token says. */
+export function toCount (tokens: Tokens, token: Token): number {
+  const count = /^\d+$/.test(token.text) ? Number(token.text) : NaN
+  if (!Number.isSafeInteger(count)) throw tokens.error(`Expected a whole number, found ${quote(token.text)}`, token)
+  return count
 }

@@ -5,8 +5,11 @@ import { Tokens } from './lex.js'
 import type { Lexicon, Token } from './lex.js'
 import { expandMacros } from './macro.js'
 import type { ExpandedText, Macros } from './macro.js'
+import { parseFields, parseFillnull, parseRename } from './parse-fields.js'
+import { parseDedup, parseHead, parseReverse, parseSort, parseTail } from './parse-rows.js'
 import { parseBin, parseConvert, parseEval, parseStats, parseTable, parseWhere } from './parse-stages.js'
 import { parsePredicate } from './parse-predicate.js'
+import { UNSUPPORTED_COMMANDS } from './unsupported.js'
 
 /** How many commands a search may have. */
 const MAX_STAGES = 200
@@ -24,11 +27,19 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['bin', BIN],
   ['bucket', BIN],
   ['convert', { lexicon: 'words', parse: parseConvert }],
+  ['dedup', { lexicon: 'words', parse: parseDedup }],
   ['discretize', BIN],
   ['eval', { lexicon: 'expression', parse: parseEval }],
+  ['fields', { lexicon: 'words', parse: parseFields }],
+  ['fillnull', { lexicon: 'words', parse: parseFillnull }],
+  ['head', { lexicon: 'words', parse: parseHead }],
+  ['rename', { lexicon: 'words', parse: parseRename }],
+  ['reverse', { lexicon: 'words', parse: parseReverse }],
   ['search', { lexicon: 'words', parse: parseSearchCommand }],
+  ['sort', { lexicon: 'words', parse: parseSort }],
   ['stats', { lexicon: 'words', parse: parseStats }],
   ['table', { lexicon: 'words', parse: parseTable }],
+  ['tail', { lexicon: 'words', parse: parseTail }],
   ['where', { lexicon: 'expression', parse: parseWhere }],
 ])
 
@@ -86,9 +97,16 @@ function nameAt (source: ExpandedText, from: number): Token {
 }
 
 function unknownCommand (source: ExpandedText, { text, start, end }: Token): SplError {
-  if (text !== '') return source.error(`The command ${quote(text)} isn't supported${nearestHint(text, COMMANDS.keys())}`, start, end)
+  if (text !== '') return source.error(`The command ${quote(text)} isn't supported${instead(text)}`, start, end)
   const found = source.text[start]
   return source.error(`Expected a command, found ${found === undefined ? 'the end of the search' : quote(found)}`, start, start + 1)
+}
+
+/** What to write in place of a command, as the end of a message. */
+function instead (name: string): string {
+  const hint = UNSUPPORTED_COMMANDS.get(name.toLowerCase())
+  if (hint === undefined) return nearestHint(name, COMMANDS.keys())
+  return hint && `; ${hint}`
 }
 
 /** search = "search" condition (R15) */

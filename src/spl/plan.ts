@@ -1,8 +1,11 @@
-import type { BinStage, Expr, Predicate, Search, Span, Stage, StatsStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, Expr, Predicate, RenameStage, Search, Span, Stage, StatsStage } from './ast.js'
+import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import type { Value } from './row.js'
+import { compileFieldList } from './stages/fields.js'
+import { compileNewName, renameColumns } from './stages/rename.js'
 import { compileColumnTest } from './stages/table.js'
 import { predicateFields } from './stages/search.js'
-import { toScalars } from './value.js'
+import { toScalars, toText } from './value.js'
 
 /**
  * What a store is asked for: the part of a search that it answers itself.
@@ -15,6 +18,8 @@ export interface StoreQuery {
   readonly fields: readonly string[] | null
   readonly bin: BinStage | null
   readonly stats: StatsStage | null
+  /** Events newest first, the higher id first of equal times; or in any order, where the result doesn't hang on it. */
+  readonly order: '-time' | 'any'
 }
 
 /** How the rows of a search are told apart (design: a finding's identity). */
@@ -23,8 +28,11 @@ export type Identity =
   | { readonly kind: 'by', readonly fields: readonly IdentityField[] } // BY of the last stats
   | { readonly kind: 'none' } // stats without BY
 
-/** `computed`: an earlier stage made the field, so it can't be looked up in events. */
-export interface IdentityField { readonly name: string, readonly computed: boolean }
+/**
+ * `computed`: an earlier stage made the field, so it can't be looked up in events. `fillers`: what `fillnull` gives the field
+ * where an event has none, if nothing else made it.
+ */
+export interface IdentityField { readonly name: string, readonly computed: boolean, readonly fillers?: readonly string[] }
 
 /** A checked search, ready to run. */
 export interface SearchPlan {
@@ -61,7 +69,7 @@ interface Split { readonly query: StoreQuery, readonly stages: readonly Stage[] 
 
 function keepAll (search: Search): Split {
   const all: Predicate = { kind: 'all', span: search.span }
-  return { query: { predicate: all, fields: null, bin: null, stats: null }, stages: search.stages }
+  return { query: { predicate: all, fields: null, bin: null, stats: null, order: '-time' }, stages: search.stages }
 }
 
 function pushDown (search: Search, columns: ReadonlySet<string>): Split {
@@ -73,9 +81,9 @@ function pushDown (search: Search, columns: ReadonlySet<string>): Split {
   const bin = first !== undefined && isTimeBin(first) ? first : null
   const stats = rest[bin === null ? 0 : 1]
   if (stats?.kind === 'stats' && canPush(stats, predicate, columns)) {
-    return { query: { predicate, fields: [], bin, stats }, stages: rest.slice(bin === null ? 1 : 2) }
+    return { query: { predicate, fields: [], bin, stats, order: 'any' }, stages: rest.slice(bin === null ? 1 : 2) }
   }
-  return { query: { predicate, fields: fieldsRead(rest), bin: null, stats: null }, stages: rest }
+  return { query: { predicate, fields: fieldsRead(rest), bin: null, stats: null, order: orderNeeded(rest) }, stages: rest }
 }
 
 /** Whether a store that has these columns can do the aggregation itself. It counts events, not a field's values. */
@@ -106,6 +114,27 @@ function isTimeBin (stage: Stage): stage is BinStage & { readonly field: '_time'
   return stage.kind === 'bin' && stage.field === '_time' && stage.as === '_time'
 }
 
+/** Aggregates that give the same in whatever order the values come. Of numbers with fractions a sum doesn't. */
+const ORDER_FREE: ReadonlySet<AggregateFunction> = new Set(['count', 'dc', 'min', 'max', 'values'])
+
+function isOrderFree (aggregates: readonly Aggregate[]): boolean {
+  return aggregates.every(aggregate => ORDER_FREE.has(aggregate.function))
+}
+
+/** The order in which stages must get their rows: any, if they aggregate before anything looks at it. */
+function orderNeeded (stages: readonly Stage[]): StoreQuery['order'] {
+  for (const stage of stages) {
+    switch (stage.kind) {
+      case 'stats': return isOrderFree(stage.aggregates) ? 'any' : '-time'
+      case 'dedup':
+      case 'head':
+      case 'tail': return '-time'
+      case 'sort': if (stage.count !== 0) return '-time' // of equal rows, those that came first are left
+    }
+  }
+  return '-time' // the rows come in this order
+}
+
 /** The event fields that stages read to give their result, worked out from the last stage back; null is all. */
 function fieldsRead (stages: readonly Stage[]): readonly string[] | null {
   let needed: Set<string> | null = null
@@ -124,6 +153,14 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
   }
   if (needed === null) return null
   switch (stage.kind) {
+    case 'fields': return new Set(compileFieldList(stage)(needed))
+    case 'rename': return namesBefore(stage, needed)
+    case 'fillnull':
+    case 'head':
+    case 'tail':
+    case 'reverse': return new Set(needed)
+    case 'dedup': return new Set([...needed, ...stage.fields, ...stage.sortby.map(({ field }) => field)])
+    case 'sort': return new Set([...needed, ...stage.keys.map(({ field }) => field)])
     case 'search': return new Set([...needed, ...predicateFields(stage.predicate)])
     case 'where': return new Set([...needed, ...expressionFields(stage.expr)])
     case 'bin': return needed.has(stage.as) ? new Set([...needed, stage.field]) : new Set(needed)
@@ -137,6 +174,26 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
     }
     default: return stage satisfies never
   }
+}
+
+/** The fields that become these ones by a rename. Null, for all, where one name could come of several. */
+function namesBefore ({ renames }: RenameStage, after: ReadonlySet<string>): Set<string> | null {
+  let needed = new Set(after)
+  for (const { field, as } of renames.toReversed()) {
+    if (countWildcards(field) > 1) return null
+    const newName = compileNewName({ field, as })
+    const capture = compileCapture(as)
+    const before = new Set<string>()
+    for (const name of needed) {
+      const captures = capture(name)
+      const old = captures === null ? null : fillWildcards(field, captures)
+      if (old !== null && newName(old) === name) before.add(old)
+      // The field of this very name stays unless it is renamed itself; without wildcards also not where it is a new name (R73).
+      if (newName(name) === null && (field.includes('*') || name !== as)) before.add(name)
+    }
+    needed = before
+  }
+  return needed
 }
 
 /** The fields that an expression reads. */
@@ -157,34 +214,72 @@ function expressionFields (expr: Expr): Set<string> {
   return fields
 }
 
-/** The fields that a stage makes or changes. The bin of `_time` is known, so its `_time` can still be looked up in events. */
+/** The columns that a stage adds to those there are. */
 function fieldsMade (stage: Stage): readonly string[] {
   switch (stage.kind) {
-    case 'bin': return isTimeBin(stage) ? [] : [stage.as]
+    case 'bin': return [stage.as]
     case 'eval': return stage.assignments.map(({ field }) => field)
     case 'convert': return stage.conversions.map(({ as }) => as)
     case 'stats': return stage.aggregates.map(({ as }) => as)
+    case 'fillnull': return stage.fields ?? []
     default: return []
   }
 }
 
+/**
+ * Whether a stage may make another value of a field than the event has, so that a BY field of this name can't be looked up in
+ * events. The bin of `_time` is known, and a missing value that `fillnull` fills is too.
+ */
+function mayChange (stage: Stage, field: string): boolean {
+  switch (stage.kind) {
+    case 'bin': return !isTimeBin(stage) && stage.as === field
+    case 'rename': return stage.renames.some(({ field: from, as }) => compileWildcard(from)(field) || compileWildcard(as)(field))
+    case 'fillnull': return false
+    default: return fieldsMade(stage).includes(field)
+  }
+}
+
+/** Whether a stage makes groups of rows, whose BY values tell its results apart. */
+function isGrouping (stage: Stage): stage is StatsStage {
+  return stage.kind === 'stats'
+}
+
 function identityOf (stages: readonly Stage[]): Identity {
-  const last = stages.findLastIndex(stage => stage.kind === 'stats')
-  const stats = stages[last]
-  if (stats?.kind !== 'stats') return { kind: 'event' }
-  if (stats.by.length === 0) return { kind: 'none' }
-  const made = new Set(stages.slice(0, last).flatMap(fieldsMade))
-  return { kind: 'by', fields: stats.by.map(name => ({ name, computed: made.has(name) })) }
+  const last = stages.findLastIndex(isGrouping)
+  const grouping = stages[last]
+  if (grouping === undefined || !isGrouping(grouping)) return { kind: 'event' }
+  if (grouping.by.length === 0) return { kind: 'none' }
+  const before = stages.slice(0, last)
+  return { kind: 'by', fields: grouping.by.map(name => identityField(name, before)) }
+}
+
+function identityField (name: string, before: readonly Stage[]): IdentityField {
+  const isFilled = (stage: Stage) => stage.kind === 'fillnull' && (stage.fields === null || stage.fields.includes(name))
+  const fillers = before.flatMap(stage => stage.kind === 'fillnull' && isFilled(stage) ? [stage.value] : [])
+  const firstFill = before.findIndex(isFilled)
+  // What is filled before it is aggregated, and then grouped again, is no event's value any more.
+  const computed = before.some((stage, index) => mayChange(stage, name) || (firstFill >= 0 && index > firstFill && isGrouping(stage)))
+  return { name, computed, ...(fillers.length > 0 && !computed ? { fillers } : {}) }
 }
 
 function resultColumns (stages: readonly Stage[]): readonly string[] | null {
   let columns: readonly string[] | null = null
-  for (const stage of stages) {
-    if (stage.kind === 'stats') columns = [...stage.by, ...fieldsMade(stage)]
-    else if (stage.kind === 'table') columns = tableColumns(stage.fields, columns)
-    else if (columns !== null) columns = [...new Set([...columns, ...(stage.kind === 'bin' ? [stage.as] : fieldsMade(stage))])]
-  }
+  for (const stage of stages) columns = columnsAfter(stage, columns)
   return columns
+}
+
+/** The columns behind a stage; null where they hang on the events. */
+function columnsAfter (stage: Stage, columns: readonly string[] | null): readonly string[] | null {
+  switch (stage.kind) {
+    case 'stats': return [...stage.by, ...fieldsMade(stage)]
+    case 'table': return tableColumns(stage.fields, columns)
+  }
+  if (columns === null) return null
+  switch (stage.kind) {
+    case 'fields': return compileFieldList(stage)(columns)
+    case 'rename': return stage.renames.reduce((names, part) => [...renameColumns(new Map(names.map(name => [name, ''])), compileNewName(part)).keys()], columns)
+    default: return [...new Set([...columns, ...fieldsMade(stage)])]
+  }
 }
 
 function tableColumns (fields: readonly string[], before: readonly string[] | null): readonly string[] | null {
@@ -201,17 +296,34 @@ function tableColumns (fields: readonly string[], before: readonly string[] | nu
 export function contributingPredicate (plan: SearchPlan, origin: readonly Value[]): { predicate: Predicate, approximate: boolean } {
   const isPushed = plan.query.stats !== null
   const leading = isPushed ? [] : leadingPredicates(plan.stages)
-  const lastStats = plan.stages.findLastIndex(stage => stage.kind === 'stats')
-  const between = plan.stages.slice(leading.length, Math.max(leading.length, lastStats))
-  const isFiltered = between.some(stage => stage.kind === 'where' || stage.kind === 'search' || stage.kind === 'stats')
+  const lastGrouping = plan.stages.findLastIndex(isGrouping)
+  const between = plan.stages.slice(leading.length, Math.max(leading.length, lastGrouping))
   const fields = plan.identity.kind === 'by' ? plan.identity.fields : []
   const { span } = plan.query.predicate
-  const terms = fields.flatMap(({ name, computed }, index) => computed || name === '_time'
+  const terms = fields.flatMap(({ name, computed, fillers = [] }, index) => computed || name === '_time'
     ? []
-    : toScalars(origin[index]).map((value): Predicate => ({ kind: 'is', field: name, value, span })))
+    : toScalars(origin[index]).map((value): Predicate => {
+      const is: Predicate = { kind: 'is', field: name, value, span }
+      if (!fillers.some(filler => filler === toText(value))) return is
+      return { kind: 'or', terms: [is, { kind: 'not', term: { kind: 'compare', field: name, op: '=', text: '*', span }, span }], span }
+    }))
   return {
     predicate: joinAnd([plan.query.predicate, ...leading, ...terms], span),
-    approximate: plan.identity.kind === 'event' || isFiltered || (isPushed && lastStats >= 0) || fields.some(field => field.computed),
+    approximate: plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
+  }
+}
+
+/** Whether fewer rows may come out of a stage than of its events went in. */
+function dropsRows (stage: Stage): boolean {
+  switch (stage.kind) {
+    case 'where':
+    case 'search':
+    case 'stats':
+    case 'dedup':
+    case 'head':
+    case 'tail': return true
+    case 'sort': return stage.count !== 0
+    default: return false
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Aggregate, Expr, Predicate, Search, Stage } from './ast.js'
+import type { Aggregate, Expr, Predicate, Search, SortKey, Stage } from './ast.js'
 import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
 
 /** What an expression reads as one bare name. */
@@ -21,8 +21,27 @@ function printStage (stage: Stage): string {
       const conversions = stage.conversions.map(({ field, as }) => `ctime(${printWord(field)})${printAs(as, field)}`)
       return `convert timeformat=${quoteText(stage.timeformat)} ${conversions.join(', ')}`
     }
+    case 'fields': return `fields ${stage.mode === 'remove' ? '- ' : ''}${printWords(stage.fields)}`
+    case 'rename': return `rename ${stage.renames.map(({ field, as }) => `${printWord(field)} AS ${printWord(as)}`).join(', ')}`
+    case 'fillnull': return `fillnull value=${quoteText(stage.value)}${stage.fields === null ? '' : ` ${printWords(stage.fields)}`}`
+    case 'dedup': return `dedup ${stage.count} ${printWords(stage.fields)}${printFlag('keepempty', stage)}${printFlag('consecutive', stage)}${stage.sortby.length > 0 ? ` sortby ${printSortKeys(stage.sortby)}` : ''}`
+    case 'sort': return `sort ${stage.count} ${printSortKeys(stage.keys)}`
+    case 'head':
+    case 'tail': return `${stage.kind} ${stage.count}`
+    case 'reverse': return 'reverse'
     default: return stage satisfies never
   }
+}
+
+function printSortKeys (keys: readonly SortKey[]): string {
+  return keys.map(({ field, type, order }) => {
+    return (order === 'desc' ? '-' : '+') + (type === 'auto' ? printWord(field) : `${type}(${printWord(field)})`)
+  }).join(', ')
+}
+
+/** A flag that is off where it isn't said. */
+function printFlag<F extends string> (name: F, stage: Readonly<Record<F, boolean>>): string {
+  return stage[name] ? ` ${name}=true` : ''
 }
 
 /** Terms below `and`, `or` and NOT go in parentheses where they are lists themselves. */
@@ -82,7 +101,11 @@ function within (own: number, level: number, text: string): string {
 
 /** A field, in quotes unless it is a plain word that no command reads as a keyword. */
 function printWord (text: string): string {
-  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search)$/i.test(text) ? text : quoteText(text)
+  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search|sortby|d|desc)$/i.test(text) ? text : quoteText(text)
+}
+
+function printWords (texts: readonly string[]): string {
+  return texts.map(printWord).join(', ')
 }
 
 function quoteText (text: string): string {

@@ -56,3 +56,21 @@ export const { value: anyExpressionText, condition: anyConditionText } = fc.letr
     tie('value').map(text => `isnull(${text})`),
   ),
 }))
+
+const someFields = fc.subarray(['user', 'host', 'cmd', 'other', '_time', 'minute', 'x'], { minLength: 1, maxLength: 3 })
+const someCount = fc.constantFrom('0', '1', '2', '5', '10000')
+const sortKeys = fc.array(fc.tuple(fc.constantFrom('', '-', '+', '- '), fc.constantFrom('user', 'host', 'num(cmd)', 'str(user)', 'ip(host)', 'auto(other)', '_time', '"x y"')).map(parts => parts.join('')), { minLength: 1, maxLength: 3 })
+/** A command that chooses or orders rows, as text. */
+export const anyRowsStage: fc.Arbitrary<string> = fc.oneof(
+  fc.tuple(fc.constantFrom('', '1 ', '2 '), someFields, fc.constantFrom('', ' keepempty=true', ' consecutive=1', ' keepempty=t consecutive=true'), fc.option(sortKeys))
+    .map(([count, fields, options, keys]) => `dedup ${count}${fields.join(' ')}${options}${keys === null ? '' : ` sortby ${keys.join(', ')}`}`),
+  fc.tuple(someCount, sortKeys, fc.constantFrom('', ' desc')).map(([count, keys, end]) => `sort ${count} ${keys.join(', ')}${end}`),
+  fc.tuple(fc.constantFrom('head', 'tail'), someCount).map(parts => parts.join(' ')),
+  fc.constantFrom('head', 'tail limit=3', 'reverse'),
+)
+/** A command that chooses, names or fills fields, as text. */
+export const anyFieldsStage: fc.Arbitrary<string> = fc.oneof(
+  fc.tuple(fc.constantFrom('', '+ ', '- ', '-'), fc.oneof(someFields, fc.constantFrom(['*'], ['u*', '_*'], ['*o*', 'x'], ['"x y"', 'h*']))).map(([sign, fields]) => `fields ${sign}${fields.join(', ')}`),
+  fc.array(fc.constantFrom('user AS host', 'host AS x', 'x AS user', 'cmd AS "x y"', '_time AS minute', 'nothing AS other', '* AS x*', 'x* AS *', '*o* AS *a*', '_* AS u*', 'user AS user', '*s*r AS *e*'), { minLength: 1, maxLength: 3 }).map(parts => `rename ${parts.join(', ')}`),
+  fc.tuple(fc.constantFrom('', 'value=none ', 'value="1.0" '), fc.option(someFields)).map(([value, fields]) => `fillnull ${value}${fields?.join(' ') ?? ''}`),
+)

@@ -19,11 +19,25 @@ function tableNames (title: string): string[] {
   return cells.flatMap(cell => [...cell.matchAll(/`([a-z_]+)(?:\(\)?)?`/g)].map(match => match[1]!)).sort()
 }
 
+/** `command: option …`, from the table of commands. */
+function tableOptions (title: string): string[] {
+  return section(title).split('\n').filter(line => line.startsWith('| `')).flatMap(line => {
+    const [names = '', takes = ''] = line.split(' | ')
+    const options = [...takes.matchAll(/`([a-z_]+)=`/g)].map(match => match[1]!).sort()
+    return [...names.matchAll(/`([a-z]+)`/g)].map(match => `${match[1]}: ${options.join(' ')}`)
+  }).sort()
+}
+
+/** Other names of a command have its options. */
+function optionsOf (name: string): string[] {
+  return [...OPTIONS[name === 'bucket' || name === 'discretize' ? 'bin' : name] ?? []].sort()
+}
+
 t.test('docs/spl.md lists every command, function, option and directive there is, and no other', async t => {
   t.strictSame(tableNames('Commands'), [...COMMANDS.keys()].sort())
   t.strictSame(tableNames('Functions of eval and where'), [...EVAL_FUNCTIONS.keys()].sort())
   t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys()].sort())
   t.strictSame([...section('Functions of convert').matchAll(/`([a-z]+)`\./g)].map(match => match[1]), [...CONVERT_FUNCTIONS])
   t.strictSame([...section('Functions of convert').matchAll(/`(%\d?[^`])`/g)].map(match => match[1]!).sort(), [...TIME_DIRECTIVES.keys()].sort())
-  t.strictSame([...section('Commands').matchAll(/`([a-z]+)` of ([a-z]+)/g)].map(match => `${match[2]} ${match[1]}`), Object.entries(OPTIONS).flatMap(([command, names]) => names.map(name => `${command} ${name}`)))
+  t.strictSame(tableOptions('Commands'), [...COMMANDS.keys()].map(name => `${name}: ${optionsOf(name).join(' ')}`).sort())
 })

@@ -14,13 +14,16 @@ export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: 
   return [...runStages(plan.stages, answer(plan.query, events), { timeZone, alive: () => {} })]
 }
 
-/** What a store gives for a query. Aggregates come from two partitions, each as partials. */
+/** What a store gives for a query. Events are taken as listed in their order; aggregates come from two partitions, each as partials. */
 function answer (query: StoreQuery, events: readonly Fields[]): Row[] {
   const test = compilePredicate(query.predicate)
   const rows = events
     .map((event, id): Row => ({ values: new Map(event), origin: [id] }))
     .filter(({ values }) => test(field => values.get(field)))
-  if (query.stats === null) return rows.map(row => project(row, query.fields))
+  if (query.stats === null) {
+    const projected = rows.map(row => project(row, query.fields))
+    return query.order === 'any' ? projected.reverse() : projected
+  }
   if (query.bin !== null) rows.forEach(compileBin(query.bin))
   const stats = openStats(query.stats)
   const { by, aggregates } = query.stats

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { SplError } from '../../src/spl/errors.js'
 import type { Macros } from '../../src/spl/macro.js'
-import { parseSearch } from '../../src/spl/parse.js'
+import { COMMANDS, parseSearch } from '../../src/spl/parse.js'
 import { printSearch } from '../../src/spl/print.js'
 import { CASES, readCases } from './cases.js'
-import { anyConditionText, anyFieldText, anyPredicateText, anyText } from './arbitrary.js'
+import { anyConditionText, anyFieldsStage, anyFieldText, anyPredicateText, anyRowsStage, anyText } from './arbitrary.js'
 
 const none: Macros = new Map()
 
@@ -27,7 +27,7 @@ function withoutSpans (search: object): unknown {
 const valid = readCases(CASES).filter(({ expected }) => 'rows' in expected)
 
 t.test('arbitrary text is a search or an SplError', async () => {
-  const words = fc.constantFrom('search', 'stats', 'eval', 'where', 'bin', 'table', 'convert', 'count', 'BY', 'AS', 'IN', 'NOT', 'OR', 'AND', 'a', '=', '!=', '<', '(', ')', ',', '|', '"', "'", '`', '```', '\\', '*', '+', '-', '.', '1', 'if(', 'case(', 'span=5m', '[', ']', '\n', ' ')
+  const words = fc.constantFrom(...COMMANDS.keys(), 'sortby', 'limit=', 'keepempty=true', 'WITH', 'count', 'BY', 'AS', 'IN', 'NOT', 'OR', 'AND', 'a', '=', '!=', '<', '(', ')', ',', '|', '"', "'", '`', '```', '\\', '*', '+', '-', '.', '1', 'if(', 'case(', 'span=5m', '[', ']', '\n', ' ')
   fc.assert(fc.property(fc.array(fc.oneof(words, anyText), { maxLength: 25 }), parts => { parseOrError(parts.join(' ')) }), { numRuns: 3_000 })
   fc.assert(fc.property(fc.array(fc.oneof(words, anyText), { maxLength: 25 }), parts => { parseOrError(parts.join('')) }), { numRuns: 1_000 })
 })
@@ -63,7 +63,7 @@ t.test('the canonical text of every case parses to the same search, and prints t
 })
 
 t.test('the canonical text of any search parses to the same search', async t => {
-  const search = fc.tuple(anyPredicateText, anyConditionText, anyFieldText).map(([terms, test, field]) => `${terms} | where ${test} | eval x = if(${test}, 1, 2) | stats count values(${field}) AS "v v" | table ${field}`)
+  const search = fc.tuple(anyPredicateText, anyConditionText, anyFieldText, fc.array(fc.oneof(anyRowsStage, anyFieldsStage), { minLength: 1, maxLength: 3 })).map(([terms, test, field, stages]) => `${terms} | where ${test} | eval x = if(${test}, 1, 2) | stats count values(${field}) AS "v v" | table ${field} | ${stages.join(' | ')}`)
   let parsedCount = 0
   fc.assert(fc.property(search, text => {
     const parsed = parseOrError(text)

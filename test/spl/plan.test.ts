@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { Predicate } from '../../src/spl/ast.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { contributingPredicate, planCount, planSearch } from '../../src/spl/plan.js'
 import type { SearchPlan } from '../../src/spl/plan.js'
 import type { Value } from '../../src/spl/row.js'
 import { compilePredicate } from '../../src/spl/stages/search.js'
-import { anyScalar, anyValue } from './arbitrary.js'
+import { anyFieldsStage, anyRowsStage, anyScalar, anyValue } from './arbitrary.js'
 import { runPlan } from './memory-store.js'
 
 const columns = new Set(['sourcetype', 'user', 'host', 'cmd'])
@@ -65,6 +66,15 @@ t.test('the store is asked for the fields that are read', async t => {
     ['user=bob | bin _time span=5m | stats count(x) BY _time', ['_time', 'x']],
     ['user=bob | bin t span=5m AS b | table b', ['b', 't']],
     ['user=bob | convert ctime(t) AS x ctime(u) AS y | table x', ['x', 't']],
+    ['user=bob | fields a', null],
+    ['user=bob | fields a b _time | table a c', ['a']],
+    ['user=bob | fields - a | table a c', ['c']],
+    ['user=bob | rename a AS b, b AS c | table b c d', ['a', 'd']],
+    ['user=bob | rename p.* AS * | table a p.b', ['a', 'p.a', 'p.p.b']],
+    ['user=bob | rename *.* AS *_* | table a', null],
+    ['user=bob | fillnull | table a', ['a']],
+    ['user=bob | dedup a sortby -b | sort 5 num(c) | head 3 | table d', ['d', 'c', 'a', 'b']],
+    ['user=bob | dedup a', null],
     ['user=bob | stats count', []],
     ['other=1 | stats count', []],
   ]
@@ -89,6 +99,11 @@ t.test('identity, bin and columns of a search', async t => {
     ['* | stats count values(b) AS b BY a c | stats dc(c) BY a b', by(['a', false], ['b', true]), null, ['a', 'b', 'dc(c)']],
     ['* | stats count BY a _time | table a* nothing _*', by(['a', false], ['_time', false]), null, ['a', 'nothing', '_time']],
     ['* | table *', { kind: 'event' }, null, null],
+    ['* | fields a b', { kind: 'event' }, null, null],
+    ['* | table _time a b c | fields c a* | rename a AS x', { kind: 'event' }, null, ['_time', 'c', 'x']],
+    ['* | table a b | fields - b | fillnull c a | sort a | dedup a | head | tail | reverse', { kind: 'event' }, null, ['a', 'c']],
+    ['* | rename x.* AS y.* a AS b | stats count BY a b c x.d y.d', by(['a', true], ['b', true], ['c', false], ['x.d', true], ['y.d', true]), null, ['a', 'b', 'c', 'x.d', 'y.d', 'count']],
+    ['* | stats count BY a b | rename a AS b, count AS n', by(['a', false], ['b', false]), null, ['b', 'n']],
   ]
   for (const [text, identity, binSeconds, names] of searches) {
     for (const pushDown of ['on', 'off'] as const) {
@@ -134,9 +149,47 @@ t.test('evidence is approximate where a BY field was computed or rows were filte
     ['user=bob | bin _time span=5m | search x>1 | stats count BY host', ['a'], true],
     ['user=bob | stats count BY host cmd | stats count BY host', ['a'], true],
     ['user=bob', [7], true],
+    ['user=bob | sort 0 host | reverse | fields host | stats count BY host', ['a'], false],
+    ['user=bob | sort host | stats count BY host', ['a'], true],
+    ['user=bob | dedup host | stats count BY host', ['a'], true],
+    ['user=bob | head 5 | stats count BY host', ['a'], true],
+    ['user=bob | rename a AS host | stats count BY host', ['a'], true],
+    ['user=bob | fillnull | stats count BY host', ['a'], false],
+    ['user=bob | fillnull host | stats count BY host | stats count BY host', ['0'], true],
   ]
   for (const [text, origin, approximate] of searches) {
     for (const pushDown of ['on', 'off'] as const) t.equal(contributingPredicate(plan(text, pushDown), origin).approximate, approximate, `${text} ${pushDown}`)
+  }
+})
+
+t.test('events that fillnull put into a group are those without the field, too', async t => {
+  const { predicate } = contributingPredicate(plan('user=bob | fillnull value=none host | stats count BY host'), ['none'])
+  const other = contributingPredicate(plan('user=bob | fillnull value=none host | stats count BY host'), ['a']).predicate
+  const isBehind = (predicate: Predicate, fields: Record<string, Value>) => compilePredicate(predicate)(field => fields[field])
+
+  t.ok(isBehind(predicate, { user: 'bob' }))
+  t.ok(isBehind(predicate, { user: 'bob', host: 'none' }))
+  t.notOk(isBehind(predicate, { user: 'bob', host: 'a' }))
+  t.notOk(isBehind(predicate, { user: 'eve' }))
+  t.ok(isBehind(other, { user: 'bob', host: 'a' }))
+  t.notOk(isBehind(other, { user: 'bob' }))
+})
+
+t.test('events are asked for in any order only where the result does not hang on it', async t => {
+  const orders: [search: string, order: string][] = [
+    ['other=1', '-time'],
+    ['other=1 | table a', '-time'],
+    ['other=1 | stats count BY a', 'any'],
+    ['other=1 | rename b AS a | fillnull | sort 0 a | reverse | stats count BY a', 'any'],
+    ['other=1 | sort a | stats count BY a', '-time'],
+    ['other=1 | dedup a | stats count BY a', '-time'],
+    ['other=1 | head 3 | stats count BY a', '-time'],
+    ['other=1 | tail 3 | stats count BY a', '-time'],
+    ['user=bob | stats count BY user | head 1', 'any'],
+  ]
+  for (const [text, order] of orders) {
+    t.equal(plan(text).query.order, order, text)
+    t.equal(plan(text, 'off').query.order, '-time', text)
   }
 })
 
@@ -170,6 +223,8 @@ t.test('with and without push-down a search gives the same rows', async t => {
     test.map(text => `search ${text}`),
     fc.constantFrom('bin _time span=5m', 'bin _time span=0.5', 'bin _time span=1m AS minute', 'bin other span=10s'),
     fc.constantFrom('eval x=user.host', 'eval user=cmd, y=user+1', 'eval minute=_time-1', 'where user=cmd', 'where isnull(other) OR other>5', 'table user _time host other x', 'convert ctime(_time) AS x'),
+    anyRowsStage,
+    anyFieldsStage,
     fc.tuple(fc.constantFrom('count', 'dc(cmd)', 'values(user)', 'min(other)', 'max(_time)', 'count(host)'), fc.subarray(['user', '_time', 'host', 'other', 'minute', 'x']))
       .map(([aggregate, by]) => `stats count AS n ${aggregate} AS cmd ${by.length > 0 ? `BY ${by.join(' ')}` : ''}`),
   )

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseSearch } from '../../src/spl/parse.js'
 import { runStages } from '../../src/spl/stages/run.js'
-import type { Row } from '../../src/spl/row.js'
+import type { Row, Value } from '../../src/spl/row.js'
 
 function * countingRows (total: number, onRow: () => void): Iterable<Row> {
   for (let id = 0; id < total; id++) {
@@ -38,6 +38,23 @@ t.test('rows come as they are read, and are read no further than asked', async t
 
   t.strictSame(first.value?.origin, [4], 'table keeps where the row comes from')
   t.equal(read, 5)
+})
+
+t.test('head reads no further than it gives', async t => {
+  let read = 0
+
+  t.equal([...runStages(stagesOf('* | head 3'), countingRows(1e9, () => read++), { timeZone: 'UTC', alive: () => {} })].length, 3)
+  t.equal(read, 3)
+})
+
+t.test('what has to hold too many results is refused, not tried', async t => {
+  const long = 'x'.repeat(1_000_000)
+  const commands = ['sort 0 n', 'reverse', 'tail 5000', 'fillnull', 'dedup n sortby n']
+  for (const command of commands) {
+    const rows = Array.from({ length: 300 }, (_, n): Row => ({ values: new Map<string, Value>([['n', n], ['text', long]]), origin: [n] }))
+    t.throws(() => [...runStages(stagesOf(`* | ${command}`), rows, { timeZone: 'UTC', alive: () => {} })], { code: 'invalid', message: new RegExp(`^${command.split(' ')[0]} .*more than 256 MB`) }, command)
+  }
+  t.throws(() => [...runStages(stagesOf('* | dedup _time | stats count'), countingRows(1_000_001, () => {}), { timeZone: 'UTC', alive: () => {} })], /^dedup would have to hold more than 1000000 results/)
 })
 
 t.test('an unknown time zone is refused before the first row', async t => {

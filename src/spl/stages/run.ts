@@ -2,8 +2,14 @@ import type { Stage } from '../ast.js'
 import type { Row } from '../row.js'
 import { compileBin } from './bin.js'
 import { compileConvert } from './convert.js'
+import { dedup } from './dedup.js'
 import { compileEval } from './eval.js'
+import { compileFields } from './fields.js'
+import { fillNull } from './fillnull.js'
+import { head, reverse, tail } from './head.js'
+import { compileRename } from './rename.js'
 import { compilePredicate } from './search.js'
+import { sort } from './sort.js'
 import { openStats } from './stats.js'
 import { compileTable } from './table.js'
 import { compileWhere } from './where.js'
@@ -21,7 +27,7 @@ export interface RunContext {
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
 
 /**
- * Sends rows through the stages. The result is made while it is read; only `stats` reads all before it gives its first row.
+ * Sends rows through the stages. The result is made while it is read; what needs all rows first (stats, sort and the like) reads them then.
  * Rows are handed over: stages change them in place.
  */
 export function runStages (stages: readonly Stage[], rows: Iterable<Row>, context: RunContext): Iterable<Row> {
@@ -31,6 +37,7 @@ export function runStages (stages: readonly Stage[], rows: Iterable<Row>, contex
 }
 
 function openStage (stage: Stage, context: RunContext): Pipe {
+  const watched = (pipe: Pipe): Pipe => rows => watch(pipe(rows), context.alive)
   switch (stage.kind) {
     case 'search': {
       if (stage.predicate.kind === 'all') return rows => rows
@@ -38,7 +45,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
       return rows => filter(rows, ({ values }) => test(field => values.get(field)))
     }
     case 'bin': return through(compileBin(stage))
-    case 'stats': return rows => watch(aggregate(rows, openStats(stage)), context.alive)
+    case 'stats': return watched(rows => aggregate(rows, openStats(stage)))
     case 'eval': return through(compileEval(stage))
     case 'where': {
       const test = compileWhere(stage)
@@ -49,6 +56,20 @@ function openStage (stage: Stage, context: RunContext): Pipe {
       return rows => map(rows, change)
     }
     case 'convert': return through(compileConvert(stage, context.timeZone))
+    case 'fields': {
+      const change = compileFields(stage)
+      return rows => map(rows, change)
+    }
+    case 'rename': {
+      const change = compileRename(stage)
+      return rows => map(rows, change)
+    }
+    case 'fillnull': return watched(fillNull(stage))
+    case 'dedup': return watched(dedup(stage))
+    case 'sort': return watched(sort(stage))
+    case 'head': return head(stage)
+    case 'tail': return watched(tail(stage))
+    case 'reverse': return watched(reverse)
     default: return stage satisfies never
   }
 }

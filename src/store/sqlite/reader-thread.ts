@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { FoundEvent, SearchResult } from '../events.js'
 import type { FindJob, SearchJob } from './reader.js'
@@ -19,7 +20,8 @@ export type ToReader =
 
 export type FromReader =
   | { readonly kind: 'done', readonly result: SearchResult | readonly FoundEvent[] }
-  | { readonly kind: 'failed', readonly unavailable: boolean, readonly message: string }
+  /** `code` is an AppError's; null for a defect. */
+  | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
 
 if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
@@ -42,8 +44,8 @@ port.on('message', (message: ToReader) => {
     post({ kind: 'done', result: message.kind === 'search' ? reader.search(message.job, alive) : reader.find(message.job, alive) })
   } catch (error) {
     const { message: text, stack } = error as Error
-    const unavailable = error instanceof AppError && error.code === 'unavailable'
-    post({ kind: 'failed', unavailable, message: unavailable ? text : stack ?? text })
+    const code = error instanceof AppError ? error.code : null
+    post({ kind: 'failed', code, message: code === null ? stack ?? text : text })
   }
 })
 

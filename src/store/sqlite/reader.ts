@@ -83,7 +83,7 @@ export function openReader (dir: string) {
       const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
       const partitions = readersOf(job)
       const found = query.stats === null
-        ? findRows(partitions, job, stages.some(({ kind }) => kind === 'stats') ? 'any' : '-time', alive, count)
+        ? findRows(partitions, job, query.order, alive, count)
         : aggregate(partitions, job, alive, count)
       const rows: Row[] = []
       for (const row of runStages(stages, found, { timeZone: job.timeZone, alive })) {

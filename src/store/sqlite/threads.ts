@@ -96,7 +96,7 @@ export function openReaders (dir: string, maxThreads: number) {
       const job = thread.job!
       thread.job = null
       if (message.kind === 'done') job.resolve(message.result as never)
-      else job.reject(message.unavailable ? new AppError('unavailable', message.message) : new Error(message.message))
+      else job.reject(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
       next()
     })
     worker.on('error', error => thread.job?.reject(error)) // a search can bring down its thread alone, for lack of memory

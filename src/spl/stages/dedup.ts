@@ -1,0 +1,53 @@
+import type { DedupStage } from '../ast.js'
+import type { Row } from '../row.js'
+import { toScalars, toText } from '../value.js'
+import { openHolder } from './hold.js'
+import { sortRows } from './sort.js'
+
+/**
+ * R77: the first rows of each combination of values, in the order in which they come or that `sortby` gives. Values are told
+ * apart by their text, with case; a multivalue by all its values. A row without one of the fields is dropped, or kept by `keepempty`.
+ */
+export function dedup (stage: DedupStage): (rows: Iterable<Row>) => Iterable<Row> {
+  const isKept = stage.consecutive ? countRuns(stage.count) : countAll(stage.count)
+  return function * (rows) {
+    for (const row of stage.sortby.length === 0 ? rows : sortRows(rows, stage.sortby, 'dedup sortby')) {
+      const key = keyOf(row, stage.fields)
+      if (key === null ? stage.keepempty : isKept(key)) yield row
+    }
+  }
+}
+
+function countAll (count: number): (key: string) => boolean {
+  const seen = new Map<string, number>()
+  const holder = openHolder('dedup')
+  return key => {
+    const before = seen.get(key) ?? 0
+    if (before === count) return false
+    if (before === 0) holder.add(key.length)
+    seen.set(key, before + 1)
+    return true
+  }
+}
+
+function countRuns (count: number): (key: string) => boolean {
+  let last: string | null = null
+  let run = 0
+  return key => {
+    run = key === last ? run + 1 : 1
+    last = key
+    return run <= count
+  }
+}
+
+/** Null where a field is missing. The lengths keep ("a", "bc") and ("ab", "c") apart. */
+function keyOf ({ values }: Row, fields: readonly string[]): string | null {
+  let key = ''
+  for (const field of fields) {
+    const value = values.get(field)
+    if (value === undefined) return null
+    const texts = toScalars(value).map(toText)
+    key += `${texts.length}[${texts.map(text => `${text.length}:${text}`).join('')}`
+  }
+  return key
+}
