@@ -69,11 +69,32 @@ export interface HeadStage { readonly kind: 'head', readonly count: number, read
 /** The last rows, the last one first. */
 export interface TailStage { readonly kind: 'tail', readonly count: number, readonly span: Span }
 export interface ReverseStage { readonly kind: 'reverse', readonly span: Span }
+/** `by` and `fields` are the columns, then those of the names given; null leaves one out. `count` 0 is all. */
+export interface TopStage {
+  readonly kind: 'top' | 'rare'
+  readonly count: number
+  readonly fields: readonly string[]
+  readonly by: readonly string[]
+  readonly countfield: string | null
+  readonly percentfield: string | null
+  readonly span: Span
+}
+export interface EventstatsStage { readonly kind: 'eventstats', readonly aggregates: readonly Aggregate[], readonly by: readonly string[], readonly span: Span }
+/** `limit` 0 is all values. */
+export interface MvexpandStage { readonly kind: 'mvexpand', readonly field: string, readonly limit: number, readonly span: Span }
+/** `tokenizer` is a regular expression that goes before `delim`. */
+export interface MakemvStage { readonly kind: 'makemv', readonly field: string, readonly delim: string, readonly tokenizer: string | null, readonly allowempty: boolean, readonly span: Span }
+export interface NomvStage { readonly kind: 'nomv', readonly field: string, readonly span: Span }
+/** Fields may have wildcards; no fields are all. */
+export interface AddtotalsStage { readonly kind: 'addtotals', readonly fields: readonly string[], readonly as: string, readonly span: Span }
+/** `to` has as many wildcards as `from`, or none. `fields` is null for all. */
+export interface ReplaceStage { readonly kind: 'replace', readonly pairs: readonly { readonly from: string, readonly to: string }[], readonly fields: readonly string[] | null, readonly span: Span }
 
 /** One command between pipes. */
 export type Stage =
   | SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
   | FieldsStage | RenameStage | FillnullStage | DedupStage | SortStage | HeadStage | TailStage | ReverseStage
+  | TopStage | EventstatsStage | MvexpandStage | MakemvStage | NomvStage | AddtotalsStage | ReplaceStage
 
 /** A whole search; its first stage is the base search. `warnings` says, place and all, what was taken to mean something else than it says. */
 export interface Search { readonly stages: readonly Stage[], readonly span: Span, readonly warnings: readonly string[] }

@@ -1,8 +1,9 @@
-import type { FieldsStage, FillnullStage, RenameStage } from './ast.js'
+import type { AddtotalsStage, FieldsStage, FillnullStage, MakemvStage, NomvStage, RenameStage, ReplaceStage } from './ast.js'
 import { quote } from './errors.js'
 import type { Token, Tokens } from './lex.js'
 import { countWildcards } from './match.js'
 import { Options, parseField, takeOption } from './parse-stages.js'
+import { checkRegex } from './parse-regex.js'
 
 /** fields = "fields" [ "+" | "-" ] field { [ "," ] field }; a field may have wildcards (R74) */
 export function parseFields (tokens: Tokens, start: Token): FieldsStage {
@@ -32,6 +33,56 @@ export function parseFillnull (tokens: Tokens, start: Token): FillnullStage {
   const options = new Options(tokens, 'fillnull')
   const fields = parseFieldsAndOptions(tokens, options)
   return { kind: 'fillnull', value: options.text('value', '0'), fields: fields.length === 0 ? null : fields, span: tokens.spanFrom(start) }
+}
+
+/** makemv = "makemv" { option } field */
+export function parseMakemv (tokens: Tokens, start: Token): MakemvStage {
+  const options = new Options(tokens, 'makemv')
+  const field = parseOneField(tokens, options)
+  const tokenizer = options.token('tokenizer')
+  if (tokenizer !== null) checkRegex(tokens, tokenizer)
+  const delim = options.text('delim', ' ')
+  return { kind: 'makemv', field, delim, tokenizer: tokenizer?.text ?? null, allowempty: options.flag('allowempty', false), span: tokens.spanFrom(start) }
+}
+
+/** nomv = "nomv" field */
+export function parseNomv (tokens: Tokens, start: Token): NomvStage {
+  return { kind: 'nomv', field: parseOneField(tokens, new Options(tokens, 'nomv')), span: tokens.spanFrom(start) }
+}
+
+/** addtotals = "addtotals" { option | field }; a field may have wildcards */
+export function parseAddtotals (tokens: Tokens, start: Token): AddtotalsStage {
+  const options = new Options(tokens, 'addtotals')
+  const fields = parseFieldsAndOptions(tokens, options, null, 'with wildcards')
+  if (options.flag('col', false) || !options.flag('row', true)) throw tokens.errorFrom('A row of totals isn\'t supported, only a column', start)
+  return { kind: 'addtotals', fields, as: options.field('fieldname', 'Total'), span: tokens.spanFrom(start) }
+}
+
+/** replace = "replace" text "WITH" text { [ "," ] text "WITH" text } [ "IN" field { [ "," ] field } ]; texts may have wildcards */
+export function parseReplace (tokens: Tokens, start: Token): ReplaceStage {
+  takeOption(tokens, 'replace')
+  const pairs: ReplaceStage['pairs'][number][] = []
+  do {
+    const from = tokens.next
+    if (from.kind !== 'word' && from.kind !== 'quoted') throw tokens.unexpected('a text to replace')
+    tokens.take()
+    if (!tokens.takeKeyword('WITH')) throw tokens.unexpected(`WITH after ${quote(from.text)}`)
+    const to = tokens.next
+    if (to.kind !== 'word' && to.kind !== 'quoted') throw tokens.unexpected('a text after WITH')
+    tokens.take()
+    if (to.text.includes('*') && countWildcards(to.text) !== countWildcards(from.text)) throw tokens.error('The new text has as many wildcards as the old one, or none', to)
+    pairs.push({ from: from.text, to: to.text })
+  } while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isKeyword('IN')))
+  const fields = tokens.takeKeyword('IN') ? parseFieldList(tokens) : null
+  return { kind: 'replace', pairs, fields, span: tokens.spanFrom(start) }
+}
+
+/** The one field of a command, with options before or behind it. */
+export function parseOneField (tokens: Tokens, options: Options): string {
+  while (options.take());
+  const field = parseField(tokens)
+  while (options.take());
+  return field
 }
 
 /** A list of at least one field up to the end of the command; one named twice is there once. */

@@ -1,8 +1,8 @@
-import type { DedupStage, HeadStage, ReverseStage, SortKey, SortStage, SortType, TailStage } from './ast.js'
+import type { DedupStage, EventstatsStage, HeadStage, MvexpandStage, ReverseStage, SortKey, SortStage, SortType, TailStage, TopStage } from './ast.js'
 import { quote } from './errors.js'
 import type { Token, Tokens } from './lex.js'
-import { parseFieldsAndOptions } from './parse-fields.js'
-import { Options, parseField, toCount } from './parse-stages.js'
+import { parseFieldsAndOptions, parseOneField } from './parse-fields.js'
+import { Options, parseField, parseStats, takeOption, toCount } from './parse-stages.js'
 
 /** What head and tail give where the search says no number. */
 const DEFAULT_HEAD = 10
@@ -88,6 +88,37 @@ function parseRowCount (tokens: Tokens, command: string): number {
 /** reverse = "reverse" */
 export function parseReverse (tokens: Tokens, start: Token): ReverseStage {
   return { kind: 'reverse', span: tokens.spanFrom(start) }
+}
+
+/** top = ( "top" | "rare" ) [ count ] { option | field } [ "BY" field { [ "," ] field } ] */
+export function parseTop (tokens: Tokens, start: Token, kind: 'top' | 'rare'): TopStage {
+  const options = new Options(tokens, kind)
+  while (options.take());
+  const count = takeCount(tokens)
+  const fields = parseFieldsAndOptions(tokens, options, 'BY')
+  if (fields.length === 0) throw tokens.unexpected('a field')
+  const hasBy = tokens.takeKeyword('BY')
+  const by = hasBy ? parseFieldsAndOptions(tokens, options) : []
+  if (hasBy && by.length === 0) throw tokens.unexpected('a field')
+  const countfield = options.flag('showcount', true) ? options.field('countfield', 'count') : null
+  const percentfield = options.flag('showperc', true) ? options.field('percentfield', 'percent') : null
+  const columns = [...by, ...fields, countfield, percentfield].filter(name => name !== null)
+  const twice = columns.find((name, index) => columns.indexOf(name) !== index)
+  if (twice !== undefined) throw tokens.errorFrom(`Two columns are called ${quote(twice)}`, start)
+  return { kind, count: options.count('limit', count ?? DEFAULT_HEAD), fields, by, countfield, percentfield, span: tokens.spanFrom(start) }
+}
+
+/** eventstats = "eventstats" …, as stats */
+export function parseEventstats (tokens: Tokens, start: Token): EventstatsStage {
+  takeOption(tokens, 'eventstats')
+  return { ...parseStats(tokens, start), kind: 'eventstats' }
+}
+
+/** mvexpand = "mvexpand" field [ "limit" "=" count ] (R77) */
+export function parseMvexpand (tokens: Tokens, start: Token): MvexpandStage {
+  const options = new Options(tokens, 'mvexpand')
+  const field = parseOneField(tokens, options)
+  return { kind: 'mvexpand', field, limit: options.count('limit', 0), span: tokens.spanFrom(start) }
 }
 
 /** A number that more follows. */

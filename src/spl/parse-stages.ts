@@ -18,18 +18,26 @@ const MAX_SPAN_SECONDS = 1e10
 
 /** Options of commands, by command. */
 export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  addtotals: ['fieldname', 'row', 'col'],
   bin: ['span'],
   convert: ['timeformat'],
   dedup: ['keepempty', 'consecutive'],
+  eventstats: [],
   fields: [],
   fillnull: ['value'],
   head: ['limit'],
+  makemv: ['delim', 'tokenizer', 'allowempty'],
+  mvexpand: ['limit'],
+  nomv: [],
+  rare: ['limit', 'showcount', 'showperc', 'countfield', 'percentfield'],
   rename: [],
+  replace: [],
   reverse: [],
   sort: ['limit'],
   stats: [],
   table: [],
   tail: ['limit'],
+  top: ['limit', 'showcount', 'showperc', 'countfield', 'percentfield'],
 }
 
 /** bin = "bin" { "span" "=" span | field | "AS" field }, options anywhere (R20–R23) */
@@ -203,6 +211,8 @@ export class Options {
     this.#values.set(name, option.value)
     return true
   }
+
+  token (name: string): Token | null { return this.#values.get(name) ?? null }
 
   text<T> (name: string, otherwise: T): string | T { return this.#values.get(name)?.text ?? otherwise }
 

@@ -5,8 +5,8 @@ import { Tokens } from './lex.js'
 import type { Lexicon, Token } from './lex.js'
 import { expandMacros } from './macro.js'
 import type { ExpandedText, Macros } from './macro.js'
-import { parseFields, parseFillnull, parseRename } from './parse-fields.js'
-import { parseDedup, parseHead, parseReverse, parseSort, parseTail } from './parse-rows.js'
+import { parseAddtotals, parseFields, parseFillnull, parseMakemv, parseNomv, parseRename, parseReplace } from './parse-fields.js'
+import { parseDedup, parseEventstats, parseHead, parseMvexpand, parseReverse, parseSort, parseTail, parseTop } from './parse-rows.js'
 import { parseBin, parseConvert, parseEval, parseStats, parseTable, parseWhere } from './parse-stages.js'
 import { parsePredicate } from './parse-predicate.js'
 import { UNSUPPORTED_COMMANDS } from './unsupported.js'
@@ -24,22 +24,30 @@ const BIN: Command = { lexicon: 'words', parse: parseBin }
 
 /** The commands there are, by lower-case name, aliases included. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['addtotals', { lexicon: 'words', parse: parseAddtotals }],
   ['bin', BIN],
   ['bucket', BIN],
   ['convert', { lexicon: 'words', parse: parseConvert }],
   ['dedup', { lexicon: 'words', parse: parseDedup }],
   ['discretize', BIN],
   ['eval', { lexicon: 'expression', parse: parseEval }],
+  ['eventstats', { lexicon: 'words', parse: parseEventstats }],
   ['fields', { lexicon: 'words', parse: parseFields }],
   ['fillnull', { lexicon: 'words', parse: parseFillnull }],
   ['head', { lexicon: 'words', parse: parseHead }],
+  ['makemv', { lexicon: 'words', parse: parseMakemv }],
+  ['mvexpand', { lexicon: 'words', parse: parseMvexpand }],
+  ['nomv', { lexicon: 'words', parse: parseNomv }],
+  ['rare', { lexicon: 'words', parse: (tokens, start) => parseTop(tokens, start, 'rare') }],
   ['rename', { lexicon: 'words', parse: parseRename }],
+  ['replace', { lexicon: 'words', parse: parseReplace }],
   ['reverse', { lexicon: 'words', parse: parseReverse }],
   ['search', { lexicon: 'words', parse: parseSearchCommand }],
   ['sort', { lexicon: 'words', parse: parseSort }],
   ['stats', { lexicon: 'words', parse: parseStats }],
   ['table', { lexicon: 'words', parse: parseTable }],
   ['tail', { lexicon: 'words', parse: parseTail }],
+  ['top', { lexicon: 'words', parse: (tokens, start) => parseTop(tokens, start, 'top') }],
   ['where', { lexicon: 'expression', parse: parseWhere }],
 ])
 

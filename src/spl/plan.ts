@@ -1,4 +1,4 @@
-import type { Aggregate, AggregateFunction, BinStage, Expr, Predicate, RenameStage, Search, Span, Stage, StatsStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, Expr, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import type { Value } from './row.js'
 import { compileFieldList } from './stages/fields.js'
@@ -25,7 +25,7 @@ export interface StoreQuery {
 /** How the rows of a search are told apart (design: a finding's identity). */
 export type Identity =
   | { readonly kind: 'event' } // rows are still events
-  | { readonly kind: 'by', readonly fields: readonly IdentityField[] } // BY of the last stats
+  | { readonly kind: 'by', readonly fields: readonly IdentityField[] } // BY of the last stats, or the fields of top
   | { readonly kind: 'none' } // stats without BY
 
 /**
@@ -126,6 +126,11 @@ function orderNeeded (stages: readonly Stage[]): StoreQuery['order'] {
   for (const stage of stages) {
     switch (stage.kind) {
       case 'stats': return isOrderFree(stage.aggregates) ? 'any' : '-time'
+      case 'top':
+      case 'rare': return 'any'
+      case 'eventstats':
+        if (!isOrderFree(stage.aggregates)) return '-time'
+        break
       case 'dedup':
       case 'head':
       case 'tail': return '-time'
@@ -145,7 +150,9 @@ function fieldsRead (stages: readonly Stage[]): readonly string[] | null {
 /** What must be there before a stage, so that `needed` is there behind it. */
 function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<string> | null {
   switch (stage.kind) {
-    case 'stats': return new Set([...stage.by, ...stage.aggregates.flatMap(({ field }) => field ?? [])])
+    case 'stats': return aggregatedFields(stage)
+    case 'top':
+    case 'rare': return new Set(groupFields(stage))
     case 'table': {
       if (stage.fields.some(field => field.includes('*'))) return null
       return new Set(needed === null ? stage.fields : stage.fields.filter(field => needed.has(field)))
@@ -153,12 +160,26 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
   }
   if (needed === null) return null
   switch (stage.kind) {
+    case 'eventstats': {
+      const made = fieldsMade(stage).filter(name => needed.has(name))
+      const isRead = made.length > 0
+      // A row without a group keeps what it has, so that isn't struck off.
+      return new Set([...needed, ...isRead ? aggregatedFields(stage) : []])
+    }
+    case 'mvexpand': return new Set([...needed, stage.field])
+    case 'addtotals': {
+      if (!needed.has(stage.as)) return new Set(needed)
+      return stage.fields.length === 0 || stage.fields.some(field => field.includes('*')) ? null : new Set([...needed, ...stage.fields])
+    }
     case 'fields': return new Set(compileFieldList(stage)(needed))
     case 'rename': return namesBefore(stage, needed)
     case 'fillnull':
     case 'head':
     case 'tail':
-    case 'reverse': return new Set(needed)
+    case 'reverse':
+    case 'makemv':
+    case 'nomv':
+    case 'replace': return new Set(needed)
     case 'dedup': return new Set([...needed, ...stage.fields, ...stage.sortby.map(({ field }) => field)])
     case 'sort': return new Set([...needed, ...stage.keys.map(({ field }) => field)])
     case 'search': return new Set([...needed, ...predicateFields(stage.predicate)])
@@ -174,6 +195,10 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
     }
     default: return stage satisfies never
   }
+}
+
+function aggregatedFields ({ by, aggregates }: Pick<StatsStage, 'by' | 'aggregates'>): Set<string> {
+  return new Set([...by, ...aggregates.flatMap(({ field }) => field ?? [])])
 }
 
 /** The fields that become these ones by a rename. Null, for all, where one name could come of several. */
@@ -220,7 +245,9 @@ function fieldsMade (stage: Stage): readonly string[] {
     case 'bin': return [stage.as]
     case 'eval': return stage.assignments.map(({ field }) => field)
     case 'convert': return stage.conversions.map(({ as }) => as)
-    case 'stats': return stage.aggregates.map(({ as }) => as)
+    case 'stats':
+    case 'eventstats': return stage.aggregates.map(({ as }) => as)
+    case 'addtotals': return [stage.as]
     case 'fillnull': return stage.fields ?? []
     default: return []
   }
@@ -235,22 +262,33 @@ function mayChange (stage: Stage, field: string): boolean {
     case 'bin': return !isTimeBin(stage) && stage.as === field
     case 'rename': return stage.renames.some(({ field: from, as }) => compileWildcard(from)(field) || compileWildcard(as)(field))
     case 'fillnull': return false
+    case 'mvexpand': return stage.limit > 0 && stage.field === field // with all its values the event is found by each
+    case 'makemv':
+    case 'nomv': return stage.field === field
+    case 'replace': return stage.fields === null || stage.fields.includes(field)
     default: return fieldsMade(stage).includes(field)
   }
 }
 
-/** Whether a stage makes groups of rows, whose BY values tell its results apart. */
-function isGrouping (stage: Stage): stage is StatsStage {
-  return stage.kind === 'stats'
+/** A stage that makes groups of rows, whose BY values tell its results apart. */
+type GroupingStage = StatsStage | TopStage
+
+function isGrouping (stage: Stage): stage is GroupingStage {
+  return stage.kind === 'stats' || stage.kind === 'top' || stage.kind === 'rare'
+}
+
+function groupFields (stage: GroupingStage): readonly string[] {
+  return stage.kind === 'stats' ? stage.by : [...stage.by, ...stage.fields]
 }
 
 function identityOf (stages: readonly Stage[]): Identity {
   const last = stages.findLastIndex(isGrouping)
   const grouping = stages[last]
   if (grouping === undefined || !isGrouping(grouping)) return { kind: 'event' }
-  if (grouping.by.length === 0) return { kind: 'none' }
+  const fields = groupFields(grouping)
+  if (fields.length === 0) return { kind: 'none' }
   const before = stages.slice(0, last)
-  return { kind: 'by', fields: grouping.by.map(name => identityField(name, before)) }
+  return { kind: 'by', fields: fields.map(name => identityField(name, before)) }
 }
 
 function identityField (name: string, before: readonly Stage[]): IdentityField {
@@ -272,6 +310,8 @@ function resultColumns (stages: readonly Stage[]): readonly string[] | null {
 function columnsAfter (stage: Stage, columns: readonly string[] | null): readonly string[] | null {
   switch (stage.kind) {
     case 'stats': return [...stage.by, ...fieldsMade(stage)]
+    case 'top':
+    case 'rare': return [...groupFields(stage), stage.countfield, stage.percentfield].filter(name => name !== null)
     case 'table': return tableColumns(stage.fields, columns)
   }
   if (columns === null) return null
@@ -319,6 +359,8 @@ function dropsRows (stage: Stage): boolean {
     case 'where':
     case 'search':
     case 'stats':
+    case 'top':
+    case 'rare':
     case 'dedup':
     case 'head':
     case 'tail': return true

@@ -1,4 +1,4 @@
-import type { Aggregate, Expr, Predicate, Search, SortKey, Stage } from './ast.js'
+import type { Aggregate, Expr, Predicate, Search, SortKey, Stage, StatsStage, TopStage } from './ast.js'
 import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
 
 /** What an expression reads as one bare name. */
@@ -13,7 +13,7 @@ function printStage (stage: Stage): string {
   switch (stage.kind) {
     case 'search': return `search ${printPredicate(stage.predicate)}`
     case 'bin': return `bin ${printWord(stage.field)} span=${printSpan(stage.spanSeconds)}${printAs(stage.as, stage.field)}`
-    case 'stats': return `stats ${stage.aggregates.map(printAggregate).join(', ')}${stage.by.length > 0 ? ` BY ${stage.by.map(printWord).join(', ')}` : ''}`
+    case 'stats': return `stats ${printAggregates(stage)}`
     case 'eval': return `eval ${stage.assignments.map(({ field, expr }) => `${NAME.test(field) ? field : quoteText(field)} = ${printExpression(expr, 0)}`).join(', ')}`
     case 'where': return `where ${printExpression(stage.expr, 0)}`
     case 'table': return `table ${stage.fields.map(printWord).join(', ')}`
@@ -29,8 +29,28 @@ function printStage (stage: Stage): string {
     case 'head':
     case 'tail': return `${stage.kind} ${stage.count}`
     case 'reverse': return 'reverse'
+    case 'top':
+    case 'rare': return printTop(stage)
+    case 'eventstats': return `eventstats ${printAggregates(stage)}`
+    case 'mvexpand': return `mvexpand ${printWord(stage.field)} limit=${stage.limit}`
+    case 'makemv': return `makemv ${printWord(stage.field)} delim=${quoteText(stage.delim)}${stage.tokenizer === null ? '' : ` tokenizer=${quoteText(stage.tokenizer)}`}${printFlag('allowempty', stage)}`
+    case 'nomv': return `nomv ${printWord(stage.field)}`
+    case 'addtotals': return `addtotals fieldname=${quoteText(stage.as)} ${printWords(stage.fields)}`
+    case 'replace': return `replace ${stage.pairs.map(({ from, to }) => `${quoteText(from)} WITH ${quoteText(to)}`).join(', ')}${stage.fields === null ? '' : ` IN ${printWords(stage.fields)}`}`
     default: return stage satisfies never
   }
+}
+
+function printAggregates ({ aggregates, by }: Pick<StatsStage, 'aggregates' | 'by'>): string {
+  return `${aggregates.map(printAggregate).join(', ')}${by.length > 0 ? ` BY ${printWords(by)}` : ''}`
+}
+
+function printTop ({ kind, count, fields, by, countfield, percentfield }: TopStage): string {
+  const options = [
+    countfield === null ? 'showcount=false' : `countfield=${quoteText(countfield)}`,
+    percentfield === null ? 'showperc=false' : `percentfield=${quoteText(percentfield)}`,
+  ]
+  return `${kind} limit=${count} ${options.join(' ')} ${printWords(fields)}${by.length > 0 ? ` BY ${printWords(by)}` : ''}`
 }
 
 function printSortKeys (keys: readonly SortKey[]): string {
@@ -101,7 +121,7 @@ function within (own: number, level: number, text: string): string {
 
 /** A field, in quotes unless it is a plain word that no command reads as a keyword. */
 function printWord (text: string): string {
-  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search|sortby|d|desc)$/i.test(text) ? text : quoteText(text)
+  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search|sortby|d|desc|with)$/i.test(text) ? text : quoteText(text)
 }
 
 function printWords (texts: readonly string[]): string {

@@ -67,10 +67,15 @@ export const anyRowsStage: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(someCount, sortKeys, fc.constantFrom('', ' desc')).map(([count, keys, end]) => `sort ${count} ${keys.join(', ')}${end}`),
   fc.tuple(fc.constantFrom('head', 'tail'), someCount).map(parts => parts.join(' ')),
   fc.constantFrom('head', 'tail limit=3', 'reverse'),
+  fc.tuple(fc.constantFrom('top', 'rare'), fc.constantFrom('', 'limit=0 ', '2 ', 'countfield=n showperc=f ', 'showcount=0 percentfield=cmd1 '), someFields, fc.constantFrom('', ' BY zone', ' by "x y"')).map(([name, options, fields, by]) => `${name} ${options}${fields.join(' ')}${by}`),
+  fc.tuple(fc.constantFrom('user', 'host', 'other', 'x'), fc.constantFrom('', ' limit=1', ' limit=0')).map(([field, limit]) => `mvexpand ${field}${limit}`),
 )
 /** A command that chooses, names or fills fields, as text. */
 export const anyFieldsStage: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(fc.constantFrom('', '+ ', '- ', '-'), fc.oneof(someFields, fc.constantFrom(['*'], ['u*', '_*'], ['*o*', 'x'], ['"x y"', 'h*']))).map(([sign, fields]) => `fields ${sign}${fields.join(', ')}`),
   fc.array(fc.constantFrom('user AS host', 'host AS x', 'x AS user', 'cmd AS "x y"', '_time AS minute', 'nothing AS other', '* AS x*', 'x* AS *', '*o* AS *a*', '_* AS u*', 'user AS user', '*s*r AS *e*'), { minLength: 1, maxLength: 3 }).map(parts => `rename ${parts.join(', ')}`),
+  fc.tuple(fc.constantFrom('count', 'dc(cmd) AS zone', 'values(other) AS x', 'max(_time) AS minute'), fc.constantFrom('', ' BY user', ' BY host other')).map(parts => `eventstats ${parts.join('')}`),
+  fc.constantFrom('makemv other', 'makemv delim="1" allowempty=1 user', 'makemv tokenizer="([a-z])." host', 'nomv other', 'nomv x', 'addtotals', 'addtotals user other fieldname=x', 'addtotals fieldname=n _* *o*'),
+  fc.constantFrom('replace "*a*" WITH "*-*" IN user', 'replace 42 WITH x, "*" WITH "" IN other, host', 'replace "x*" WITH "*"', 'replace "*" WITH "y" IN "x y"'),
   fc.tuple(fc.constantFrom('', 'value=none ', 'value="1.0" '), fc.option(someFields)).map(([value, fields]) => `fillnull ${value}${fields?.join(' ') ?? ''}`),
 )

@@ -75,6 +75,13 @@ t.test('the store is asked for the fields that are read', async t => {
     ['user=bob | fillnull | table a', ['a']],
     ['user=bob | dedup a sortby -b | sort 5 num(c) | head 3 | table d', ['d', 'c', 'a', 'b']],
     ['user=bob | dedup a', null],
+    ['user=bob | top a by b', ['a', 'b']],
+    ['user=bob | eventstats max(c) AS m by b | table a m', ['a', 'm', 'b', 'c']],
+    ['user=bob | eventstats max(c) AS m by b | table a', ['a']],
+    ['user=bob | mvexpand b | nomv c | makemv c | replace x WITH y | table a', ['a', 'b']],
+    ['user=bob | addtotals fieldname=t b c | table a t', ['a', 't', 'b', 'c']],
+    ['user=bob | addtotals fieldname=t b c | table a', ['a']],
+    ['user=bob | addtotals fieldname=t | table a t', null],
     ['user=bob | stats count', []],
     ['other=1 | stats count', []],
   ]
@@ -103,6 +110,10 @@ t.test('identity, bin and columns of a search', async t => {
     ['* | table _time a b c | fields c a* | rename a AS x', { kind: 'event' }, null, ['_time', 'c', 'x']],
     ['* | table a b | fields - b | fillnull c a | sort a | dedup a | head | tail | reverse', { kind: 'event' }, null, ['a', 'c']],
     ['* | rename x.* AS y.* a AS b | stats count BY a b c x.d y.d', by(['a', true], ['b', true], ['c', false], ['x.d', true], ['y.d', true]), null, ['a', 'b', 'c', 'x.d', 'y.d', 'count']],
+    ['* | top a b by c showperc=f', by(['c', false], ['a', false], ['b', false]), null, ['c', 'a', 'b', 'count']],
+    ['* | nomv a | makemv b | mvexpand c | mvexpand d limit=1 | replace x WITH y IN e | eventstats count AS f | addtotals fieldname=g | stats count BY a b c d e f g h',
+      by(['a', true], ['b', true], ['c', false], ['d', true], ['e', true], ['f', true], ['g', true], ['h', false]), null, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'count']],
+    ['* | table a | eventstats count AS n by a | addtotals | mvexpand a', { kind: 'event' }, null, ['a', 'n', 'Total']],
     ['* | stats count BY a b | rename a AS b, count AS n', by(['a', false], ['b', false]), null, ['b', 'n']],
   ]
   for (const [text, identity, binSeconds, names] of searches) {
@@ -150,6 +161,9 @@ t.test('evidence is approximate where a BY field was computed or rows were filte
     ['user=bob | stats count BY host cmd | stats count BY host', ['a'], true],
     ['user=bob', [7], true],
     ['user=bob | sort 0 host | reverse | fields host | stats count BY host', ['a'], false],
+    ['user=bob | top host', ['a'], false],
+    ['user=bob | top host | stats count BY host', ['a'], true],
+    ['user=bob | mvexpand host | eventstats count | stats count BY host', ['a'], false],
     ['user=bob | sort host | stats count BY host', ['a'], true],
     ['user=bob | dedup host | stats count BY host', ['a'], true],
     ['user=bob | head 5 | stats count BY host', ['a'], true],
@@ -181,6 +195,8 @@ t.test('events are asked for in any order only where the result does not hang on
     ['other=1 | table a', '-time'],
     ['other=1 | stats count BY a', 'any'],
     ['other=1 | rename b AS a | fillnull | sort 0 a | reverse | stats count BY a', 'any'],
+    ['other=1 | eventstats count BY b | mvexpand a | stats count BY a', 'any'],
+    ['other=1 | top a', 'any'],
     ['other=1 | sort a | stats count BY a', '-time'],
     ['other=1 | dedup a | stats count BY a', '-time'],
     ['other=1 | head 3 | stats count BY a', '-time'],
@@ -238,5 +254,5 @@ t.test('with and without push-down a search gives the same rows', async t => {
 
 /** Events have no order of columns; results have. */
 function toColumns (text: string, values: ReadonlyMap<string, Value>): [string, Value][] {
-  return /table|stats/.test(text) ? [...values] : [...values].sort()
+  return /table|\bstats|top|rare/.test(text) ? [...values] : [...values].sort()
 }

@@ -49,9 +49,9 @@ t.test('head reads no further than it gives', async t => {
 
 t.test('what has to hold too many results is refused, not tried', async t => {
   const long = 'x'.repeat(1_000_000)
-  const commands = ['sort 0 n', 'reverse', 'tail 5000', 'fillnull', 'dedup n sortby n']
+  const commands = ['sort 0 n', 'reverse', 'tail 5000', 'fillnull', 'dedup n sortby n', 'eventstats count', 'top text n']
   for (const command of commands) {
-    const rows = Array.from({ length: 300 }, (_, n): Row => ({ values: new Map<string, Value>([['n', n], ['text', long]]), origin: [n] }))
+    const rows = Array.from({ length: 300 }, (_, n): Row => ({ values: new Map<string, Value>([['n', n], ['text', `${n}${long}`]]), origin: [n] }))
     t.throws(() => [...runStages(stagesOf(`* | ${command}`), rows, { timeZone: 'UTC', alive: () => {} })], { code: 'invalid', message: new RegExp(`^${command.split(' ')[0]} .*more than 256 MB`) }, command)
   }
   t.throws(() => [...runStages(stagesOf('* | dedup _time | stats count'), countingRows(1_000_001, () => {}), { timeZone: 'UTC', alive: () => {} })], /^dedup would have to hold more than 1000000 results/)

@@ -89,6 +89,8 @@ function statsOf (field: fc.Arbitrary<string>): fc.Arbitrary<string> {
   ).map(([aggregates, by, bin]) => `${bin} | stats ${aggregates.map((one, i) => `${one} AS x${i}`).join(' ')}${by.length === 0 ? '' : ` BY ${by.map(quote).join(' ')}`}`)
 }
 
+const tableOf = fc.uniqueArray(field, { minLength: 1, maxLength: 4 }).map(fields => `| table ${fields.map(quote).join(' ')}`)
+
 /** Commands that choose or order rows: those of equal time come in the order of their ids. */
 const rowsStage = fc.oneof(
   fc.constantFrom('| head 3', '| tail 4', '| reverse', '| sort _time', '| sort 5 -_time', '| dedup _time', '| dedup consecutive=true host'),
@@ -97,6 +99,9 @@ const rowsStage = fc.oneof(
     .map(([keys, count]) => `| sort ${count}${keys.map(([sign, name]) => sign + quote(name)).join(' ')}`),
 )
 const fieldsStage = fc.oneof(
+  fc.tuple(field, column).map(([name, by]) => `| eventstats count max(${quote(name)}) AS most BY ${quote(by)}`),
+  fc.tuple(fc.constantFrom('mvexpand', 'nomv', 'makemv delim="a"', 'top', 'rare 3', 'addtotals'), field).map(([command, name]) => `| ${command} ${quote(name)}`),
+  fc.constantFrom('| replace "*a*" WITH "*"', '| addtotals', '| top limit=0 process BY cluster_name'),
   fc.tuple(fc.constantFrom('', '- '), fc.array(fc.oneof(field.map(quote), fc.constantFrom('p*', '*_name', '_*')), { minLength: 1, maxLength: 3 })).map(([sign, names]) => `| fields ${sign}${names.join(' ')}`),
   fc.tuple(field, column).map(([name, as]) => `| rename ${quote(name)} AS ${quote(as)}`),
   fc.constantFrom('| rename process_* AS *', '| rename * AS x_*', '| rename *.* AS *_*', '| fillnull value="7"'),
@@ -107,11 +112,11 @@ const rest = fc.oneof(
   { weight: 3, arbitrary: statsOf(column) },
   statsOf(field),
   fc.constant(''),
-  fc.uniqueArray(field, { minLength: 1, maxLength: 4 }).map(fields => `| table ${fields.map(quote).join(' ')}`),
+  tableOf,
   fc.tuple(predicateOf(field), column).map(([predicate, name]) => `| search ${predicate} | table _time ${quote(name)}`),
   statsOf(column).map(stats => `${stats} | eval y = x0 . "-" | where isnotnull(y) | table y *`),
   fc.constant('| eval y = process . cluster_name | stats count dc(y) AS d'),
-  fc.tuple(rowsStage, fc.oneof(rowsStage, fieldsStage, fc.constant('')), fc.oneof(statsOf(field), fc.constant(''))).map(stages => stages.join(' ')),
+  fc.tuple(rowsStage, fc.oneof(rowsStage, fieldsStage, fc.constant('')), fc.oneof(statsOf(field), tableOf)).map(stages => stages.join(' ')),
   fc.tuple(fieldsStage, statsOf(column)).map(stages => stages.join(' ')),
 )
 const search = fc.tuple(fc.oneof({ weight: 1, arbitrary: fc.constant('*') }, { weight: 3, arbitrary: predicateOf(column) }, { weight: 2, arbitrary: predicateOf(field) }), rest).map(parts => parts.join(' '))

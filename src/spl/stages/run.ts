@@ -1,17 +1,22 @@
 import type { Stage } from '../ast.js'
 import type { Row } from '../row.js'
+import { compileAddtotals } from './addtotals.js'
 import { compileBin } from './bin.js'
 import { compileConvert } from './convert.js'
 import { dedup } from './dedup.js'
 import { compileEval } from './eval.js'
+import { eventstats } from './eventstats.js'
 import { compileFields } from './fields.js'
 import { fillNull } from './fillnull.js'
 import { head, reverse, tail } from './head.js'
+import { compileMakemv, compileNomv, mvexpand } from './multivalue.js'
 import { compileRename } from './rename.js'
+import { compileReplace } from './replace.js'
 import { compilePredicate } from './search.js'
 import { sort } from './sort.js'
 import { openStats } from './stats.js'
 import { compileTable } from './table.js'
+import { top } from './top.js'
 import { compileWhere } from './where.js'
 
 /** How many rows pass between two calls of `alive`. */
@@ -22,6 +27,8 @@ export interface RunContext {
   readonly timeZone: string
   /** Called every so many rows; stops the search by throwing. */
   readonly alive: () => void
+  /** Notes, as often as it happens, what the rows of the result don't show. */
+  readonly warn?: (message: string) => void
 }
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
@@ -37,6 +44,7 @@ export function runStages (stages: readonly Stage[], rows: Iterable<Row>, contex
 }
 
 function openStage (stage: Stage, context: RunContext): Pipe {
+  const warn = context.warn ?? (() => {})
   const watched = (pipe: Pipe): Pipe => rows => watch(pipe(rows), context.alive)
   switch (stage.kind) {
     case 'search': {
@@ -70,6 +78,14 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'head': return head(stage)
     case 'tail': return watched(tail(stage))
     case 'reverse': return watched(reverse)
+    case 'top':
+    case 'rare': return watched(top(stage))
+    case 'eventstats': return watched(eventstats(stage))
+    case 'mvexpand': return watched(mvexpand(stage))
+    case 'makemv': return through(compileMakemv(stage, warn))
+    case 'nomv': return through(compileNomv(stage))
+    case 'addtotals': return through(compileAddtotals(stage))
+    case 'replace': return through(compileReplace(stage))
     default: return stage satisfies never
   }
 }

@@ -16,8 +16,8 @@ export const MAX_GROUPS_PER_ROW = 10_000
 
 interface Group { readonly by: Scalar[], readonly aggregates: readonly Accumulator[] }
 
-/** Groups rows and aggregates them (R30–R44). Values are told apart by their text; of 42 and "42" the string is kept. */
-export function openStats (stage: StatsStage) {
+/** Groups rows and aggregates them (R30–R44). Values are told apart by their text; of 42 and "42" the string is kept. `onGroup` hears of each new group. */
+export function openStats (stage: StatsStage, onGroup: (by: readonly Scalar[]) => void = () => {}) {
   const groups = new Map<string, Group>()
   const fields = stage.aggregates.map(aggregate => aggregate.field)
   if (stage.by.length === 0) groupOf([]) // without BY there is one row even of no input (R43)
@@ -32,6 +32,7 @@ export function openStats (stage: StatsStage) {
     if (known === undefined) {
       const group = { by: [...by], aggregates: stage.aggregates.map(openAccumulator) }
       groups.set(key, group)
+      onGroup(by)
       return group
     }
     for (let i = 0; i < by.length; i++) {
