@@ -22,7 +22,7 @@ import { tokenRoutes } from './api/tokens.js'
 import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
 import type { HecDeps } from './hec/hec.js'
-import { hec } from './hec/hec.js'
+import { hec, HEC_HEADERS } from './hec/hec.js'
 import type { HecMetrics } from './hec/metrics.js'
 import { hecBody } from './hec/reply.js'
 import type { Tokens } from './hec/token.js'
@@ -75,7 +75,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (_error, _request, reply: FastifyReply) => {
       // A URL that can't be decoded belongs to no route.
-      reply.code(404).header('content-type', 'application/json; charset=UTF-8').send(hecBody(404))
+      reply.code(404).headers({ ...HEC_HEADERS, 'content-type': 'application/json; charset=UTF-8' }).send(hecBody(404))
     },
   })
   app.setValidatorCompiler(validatorCompiler)

@@ -57,6 +57,9 @@ const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 
 /** Room for the ids of a whole channel (ACK_LIMITS), of seven digits and a comma each. */
 const MAX_ACK_BYTES = 8 << 20
 
+/** Of every reply of a real HEC (hec.md section 3). */
+export const HEC_HEADERS = { 'x-content-type-options': 'nosniff', vary: 'Authorization', 'x-frame-options': 'SAMEORIGIN', server: 'Splunkd' }
+
 /** Splunk's HTTP Event Collector. Its body parser, token check and error format hold in this scope alone. */
 export async function hec (app: FastifyInstance, deps: HecDeps) {
   app.decorateRequest('hecSender', null)
@@ -66,7 +69,7 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
     delete request.raw.headers['content-type'] // Fastify itself refuses types that Splunk takes
   })
   app.addHook('onSend', async (request, reply) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', vary: 'Authorization', 'x-frame-options': 'SAMEORIGIN', server: 'Splunkd' })
+    reply.headers(HEC_HEADERS)
     // A reply before the end of its request's body closes the connection (hec.md section 8).
     const isReadWhole = reply.statusCode !== 413 && !deps.isShuttingDown() && await discardBody(request.raw, deps.maxBodyBytes)
     if (!isReadWhole) reply.header('connection', 'close')

@@ -59,6 +59,11 @@ const ENDPOINTS: readonly Entry[] = [
     run: async t => { t.equal(loadConfig({ env: {}, flags: {}, cwd: '/' }).listen.port, 8088) },
   },
   {
+    row: '1 HEC is HTTPS by default',
+    is: 'differs: HTTP without a certificate',
+    run: async t => { t.notOk('tls' in loadConfig({ env: {}, flags: {}, cwd: '/' }).listen) },
+  },
+  {
     row: '1 OPTIONS on /event/1.0, /raw, /ack',
     is: '200, empty, without a token, Allow: POST,OPTIONS',
     exchanges: ['', '/event', '/event/1.0', '/raw', '/raw/1.0', '/ack', '/ack/1.0'].flatMap(path => ['', A].map(body => [

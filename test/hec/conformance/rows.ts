@@ -23,6 +23,7 @@ export const ROWS = {
   '1 /services/receivers/token[/event]': otherwise('`/mint`, `/s2s`, `/services/receivers/token`'),
   '1 anything else': null,
   '1 the port is 8088': null,
+  '1 HEC is HTTPS by default': otherwise('HTTPS'),
   '1 OPTIONS on /event/1.0, /raw, /ack': null,
   '1 OPTIONS on /health': null,
   '1 GET on /event': null,
