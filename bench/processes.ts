@@ -8,11 +8,15 @@ import { fileURLToPath } from 'node:url'
 import type { LoadOptions, LoadResult } from './load.js'
 
 export const TOKEN = '00000000-0000-4000-8000-000000000001'
+export const ACK_TOKEN = '00000000-0000-4000-8000-000000000002'
+export const API_KEY = 'bench'
 
 export interface ServerProcess {
   readonly port: number
   /** The most memory that was resident so far; null where the system does not say. */
   peakBytes (): number | null
+  /** The memory that is resident now; null likewise. */
+  residentBytes (): number | null
   /** Resolves when the process is gone. */
   stop (): Promise<void>
 }
@@ -22,7 +26,12 @@ export async function startHecate (dir: string, signal: AbortSignal): Promise<Se
   mkdirSync(dir, { recursive: true })
   const config = join(dir, 'config.yaml')
   // JSON is YAML too.
-  writeFileSync(config, JSON.stringify({ listen: { port: 0 }, data: { dir: 'data', durability: 'full' }, hec: { tokens: [{ name: 'bench', token: TOKEN }] } }))
+  writeFileSync(config, JSON.stringify({
+    listen: { port: 0 },
+    data: { dir: 'data', durability: 'full' },
+    hec: { tokens: [{ name: 'bench', token: TOKEN }, { name: 'ack', token: ACK_TOKEN, ack: true }] },
+    api: { keys: [{ name: 'bench', key: API_KEY, role: 'viewer' }] },
+  }))
   const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
   const child = spawn(process.execPath, [main, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'inherit'], signal })
   for await (const line of createInterface({ input: child.stdout })) {
@@ -55,7 +64,8 @@ export async function runLoad (options: LoadOptions, signal: AbortSignal): Promi
 function toServer (child: ChildProcess, port: number): ServerProcess {
   return {
     port,
-    peakBytes: () => readPeak(child.pid!),
+    peakBytes: () => readMemory(child.pid!, 'VmHWM'),
+    residentBytes: () => readMemory(child.pid!, 'VmRSS'),
     async stop () {
       const exited = once(child, 'exit')
       child.kill('SIGTERM')
@@ -64,9 +74,9 @@ function toServer (child: ChildProcess, port: number): ServerProcess {
   }
 }
 
-/** Linux alone keeps the peak. */
-function readPeak (pid: number): number | null {
+/** Linux alone says. */
+function readMemory (pid: number, name: 'VmHWM' | 'VmRSS'): number | null {
   if (process.platform !== 'linux') return null
-  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  const [, kilobytes] = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return kilobytes === undefined ? null : Number(kilobytes) * 1024
 }

@@ -48,6 +48,19 @@ t.test('what is refused leaves no channel, no id and no bytes', async t => {
   t.strictSame(it.acks.count(ARRIVAL_MS), { channels: 0, pending: 0 })
 })
 
+t.test('10,000 channels with 100 ids each: every id is true once', async t => {
+  const acks = openAcks()
+  const ids = new Set(Array.from({ length: 100 }, (_, id) => id))
+  const keys = Array.from({ length: 10_000 }, (_, channel) => `channel ${channel}`)
+  for (const key of keys) for (const id of ids) if (acks.reserve(key, 0).give() !== id) throw new Error('another id')
+  t.strictSame(acks.count(0), { channels: 10_000, pending: 1_000_000 })
+
+  const answers = (want: boolean) => keys.every(key => [...acks.query(key, ids, 0).values()].every(answer => answer === want))
+  t.ok(answers(true))
+  t.strictSame(acks.count(0), { channels: 10_000, pending: 0 })
+  t.ok(answers(false))
+})
+
 t.test('channels behave as a list of requests for each', async () => {
   const limits = { channels: 3, pending: 6, pendingPerChannel: 4, idleMs: 10 }
   const step = fc.oneof(
