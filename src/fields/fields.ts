@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Metadata, Value } from '../event.js'
 import { toSeconds } from '../event.js'
-import { isShallow, jsonFields, lookupJsonField, toFieldValue, toValue } from './json.js'
+import { isShallow, jsonFields, lookupJsonField, toFieldValue, toValue } from '../json.js'
 import type { Mapping } from './tables.js'
 import { COLUMNS, isWrappable, MAPPED_FIELDS, ROUTES, TETRAGON_KEYS } from './tables.js'
 

@@ -43,7 +43,8 @@ export interface StatsStage { readonly kind: 'stats', readonly aggregates: reado
 export interface EvalStage { readonly kind: 'eval', readonly assignments: readonly { readonly field: string, readonly expr: Expr }[], readonly span: Span }
 export interface WhereStage { readonly kind: 'where', readonly expr: Expr, readonly span: Span }
 export interface TableStage { readonly kind: 'table', readonly fields: readonly string[], readonly span: Span }
-export interface ConvertStage { readonly kind: 'convert', readonly timeformat: string, readonly conversions: readonly { readonly function: 'ctime', readonly field: string, readonly as: string }[], readonly span: Span }
+export interface ConvertStage { readonly kind: 'convert', readonly timeformat: string, readonly conversions: readonly { readonly function: ConvertFunction, readonly field: string, readonly as: string }[], readonly span: Span }
+export type ConvertFunction = 'auto' | 'ctime' | 'dur2sec' | 'memk' | 'mstime' | 'none' | 'num' | 'rmcomma' | 'rmunit'
 /** Fields may have wildcards. `keep` leaves internal fields (`_…`) as well (R74). */
 export interface FieldsStage { readonly kind: 'fields', readonly mode: 'keep' | 'remove', readonly fields: readonly string[], readonly span: Span }
 /** Done in order. Both names have the same number of wildcards (R73). */
@@ -89,12 +90,24 @@ export interface NomvStage { readonly kind: 'nomv', readonly field: string, read
 export interface AddtotalsStage { readonly kind: 'addtotals', readonly fields: readonly string[], readonly as: string, readonly span: Span }
 /** `to` has as many wildcards as `from`, or none. `fields` is null for all. */
 export interface ReplaceStage { readonly kind: 'replace', readonly pairs: readonly { readonly from: string, readonly to: string }[], readonly fields: readonly string[] | null, readonly span: Span }
+/** `path` is null for every field; otherwise `output` is the field that it sets. */
+export interface SpathStage { readonly kind: 'spath', readonly input: string, readonly path: string | null, readonly output: string, readonly span: Span }
+export interface RegexStage { readonly kind: 'regex', readonly field: string, readonly op: '=' | '!=', readonly pattern: string, readonly span: Span }
+/** `names` are the fields that the pattern sets. `limit` 0 is all matches. */
+export interface RexStage { readonly kind: 'rex', readonly field: string, readonly pattern: string, readonly names: readonly string[], readonly limit: number, readonly span: Span }
+/** `rex mode=sed`; `text` is the script as written. */
+export interface SedStage { readonly kind: 'sed', readonly field: string, readonly script: SedScript, readonly text: string, readonly span: Span }
+/** `parts` is the new text, a number standing for what that group took; `which` is the one match to replace. */
+export type SedScript =
+  | { readonly kind: 'substitute', readonly pattern: string, readonly parts: readonly (string | number)[], readonly which: number | 'all' }
+  | { readonly kind: 'transliterate', readonly from: string, readonly to: string }
 
 /** One command between pipes. */
 export type Stage =
   | SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
   | FieldsStage | RenameStage | FillnullStage | DedupStage | SortStage | HeadStage | TailStage | ReverseStage
   | TopStage | EventstatsStage | MvexpandStage | MakemvStage | NomvStage | AddtotalsStage | ReplaceStage
+  | SpathStage | RegexStage | RexStage | SedStage
 
 /** A whole search; its first stage is the base search. `warnings` says, place and all, what was taken to mean something else than it says. */
 export interface Search { readonly stages: readonly Stage[], readonly span: Span, readonly warnings: readonly string[] }

@@ -1,4 +1,4 @@
-import type { AggregateFunction } from './ast.js'
+import type { AggregateFunction, ConvertFunction } from './ast.js'
 import type { Value } from './row.js'
 import { isMultivalue, toNumber, toText } from './value.js'
 
@@ -132,4 +132,6 @@ export const STATS_FUNCTIONS: ReadonlyMap<string, AggregateFunction> = new Map<s
 ])
 
 /** Functions of convert, by lower-case name. */
-export const CONVERT_FUNCTIONS: ReadonlySet<string> = new Set(['ctime'])
+export const CONVERT_FUNCTIONS: ReadonlyMap<string, ConvertFunction> = new Map(
+  (['auto', 'ctime', 'dur2sec', 'memk', 'mstime', 'none', 'num', 'rmcomma', 'rmunit'] as const).map(name => [name, name])
+)

@@ -30,10 +30,13 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   mvexpand: ['limit'],
   nomv: [],
   rare: ['limit', 'showcount', 'showperc', 'countfield', 'percentfield'],
+  regex: [],
   rename: [],
   replace: [],
   reverse: [],
+  rex: ['field', 'mode', 'max_match'],
   sort: ['limit'],
+  spath: ['input', 'output', 'path'],
   stats: [],
   table: [],
   tail: ['limit'],
@@ -143,7 +146,7 @@ export function parseTable (tokens: Tokens, start: Token): TableStage {
   return { kind: 'table', fields: [...new Set(fields)], span: tokens.spanFrom(start) }
 }
 
-/** convert = "convert" { "timeformat" "=" text | [ "," ] "ctime" "(" field ")" [ "AS" field ] } (R70) */
+/** convert = "convert" { "timeformat" "=" text | [ "," ] conversion } (R70) */
 export function parseConvert (tokens: Tokens, start: Token): ConvertStage {
   let timeformat: string | null = null
   const conversions: ConvertStage['conversions'][number][] = []
@@ -161,15 +164,19 @@ export function parseConvert (tokens: Tokens, start: Token): ConvertStage {
   return { kind: 'convert', timeformat: timeformat ?? DEFAULT_TIME_FORMAT, conversions, span: tokens.spanFrom(start) }
 }
 
+/** conversion = function "(" field ")" [ "AS" field ]; a field with wildcards is converted in place */
 function parseConversion (tokens: Tokens): ConvertStage['conversions'][number] {
   const token = tokens.next
   if (token.kind !== 'word') throw tokens.unexpected('a conversion such as ctime(field)')
-  if (!CONVERT_FUNCTIONS.has(token.text.toLowerCase())) throw tokens.error(`The convert function ${quote(token.text)} isn't supported${nearestHint(token.text, CONVERT_FUNCTIONS)}`, token)
+  const name = CONVERT_FUNCTIONS.get(token.text.toLowerCase())
+  if (tokens.isKeyword('MKTIME')) throw tokens.error('The convert function "mktime" isn\'t supported; use eval with strptime(…)', token)
+  if (name === undefined) throw tokens.error(`The convert function ${quote(token.text)} isn't supported${nearestHint(token.text, CONVERT_FUNCTIONS.keys())}`, token)
   tokens.take()
   tokens.expectSymbol('(', `after ${quote(token.text)}`)
-  const field = parseField(tokens)
+  const field = parseField(tokens, 'with wildcards')
   tokens.expectSymbol(')', `at the end of ${token.text}(…)`)
-  return { function: 'ctime', field, as: parseAs(tokens) ?? field }
+  if (field.includes('*') && tokens.isKeyword('AS')) throw tokens.error('AS names one field, and a wildcard may be several', tokens.next)
+  return { function: name, field, as: parseAs(tokens) ?? field }
 }
 
 /** field = word | text; one with a wildcard only where it may have one */

@@ -9,6 +9,7 @@ import { parseAddtotals, parseFields, parseFillnull, parseMakemv, parseNomv, par
 import { parseDedup, parseEventstats, parseHead, parseMvexpand, parseReverse, parseSort, parseTail, parseTop } from './parse-rows.js'
 import { parseBin, parseConvert, parseEval, parseStats, parseTable, parseWhere } from './parse-stages.js'
 import { parsePredicate } from './parse-predicate.js'
+import { parseRegexStage, parseRex, parseSpath } from './parse-regex.js'
 import { UNSUPPORTED_COMMANDS } from './unsupported.js'
 
 /** How many commands a search may have. */
@@ -39,11 +40,14 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['mvexpand', { lexicon: 'words', parse: parseMvexpand }],
   ['nomv', { lexicon: 'words', parse: parseNomv }],
   ['rare', { lexicon: 'words', parse: (tokens, start) => parseTop(tokens, start, 'rare') }],
+  ['regex', { lexicon: 'words', parse: parseRegexStage }],
   ['rename', { lexicon: 'words', parse: parseRename }],
   ['replace', { lexicon: 'words', parse: parseReplace }],
   ['reverse', { lexicon: 'words', parse: parseReverse }],
+  ['rex', { lexicon: 'words', parse: parseRex }],
   ['search', { lexicon: 'words', parse: parseSearchCommand }],
   ['sort', { lexicon: 'words', parse: parseSort }],
+  ['spath', { lexicon: 'words', parse: parseSpath }],
   ['stats', { lexicon: 'words', parse: parseStats }],
   ['table', { lexicon: 'words', parse: parseTable }],
   ['tail', { lexicon: 'words', parse: parseTail }],

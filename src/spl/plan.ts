@@ -166,7 +166,10 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
       // A row without a group keeps what it has, so that isn't struck off.
       return new Set([...needed, ...isRead ? aggregatedFields(stage) : []])
     }
-    case 'mvexpand': return new Set([...needed, stage.field])
+    case 'mvexpand':
+    case 'regex': return new Set([...needed, stage.field])
+    case 'rex': return stage.names.some(name => needed.has(name)) ? new Set([...needed, stage.field]) : new Set(needed)
+    case 'spath': return stage.path === null || needed.has(stage.output) ? new Set([...needed, stage.input]) : new Set(needed)
     case 'addtotals': {
       if (!needed.has(stage.as)) return new Set(needed)
       return stage.fields.length === 0 || stage.fields.some(field => field.includes('*')) ? null : new Set([...needed, ...stage.fields])
@@ -179,6 +182,7 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
     case 'reverse':
     case 'makemv':
     case 'nomv':
+    case 'sed':
     case 'replace': return new Set(needed)
     case 'dedup': return new Set([...needed, ...stage.fields, ...stage.sortby.map(({ field }) => field)])
     case 'sort': return new Set([...needed, ...stage.keys.map(({ field }) => field)])
@@ -244,7 +248,9 @@ function fieldsMade (stage: Stage): readonly string[] {
   switch (stage.kind) {
     case 'bin': return [stage.as]
     case 'eval': return stage.assignments.map(({ field }) => field)
-    case 'convert': return stage.conversions.map(({ as }) => as)
+    case 'convert': return stage.conversions.filter(one => one.function !== 'none' && !one.field.includes('*')).map(({ as }) => as)
+    case 'rex': return stage.names
+    case 'spath': return stage.path === null ? [] : [stage.output]
     case 'stats':
     case 'eventstats': return stage.aggregates.map(({ as }) => as)
     case 'addtotals': return [stage.as]
@@ -264,7 +270,10 @@ function mayChange (stage: Stage, field: string): boolean {
     case 'fillnull': return false
     case 'mvexpand': return stage.limit > 0 && stage.field === field // with all its values the event is found by each
     case 'makemv':
-    case 'nomv': return stage.field === field
+    case 'nomv':
+    case 'sed': return stage.field === field
+    case 'convert': return stage.conversions.some(({ function: name, as }) => name !== 'none' && compileWildcard(as)(field))
+    case 'spath': return stage.path === null || stage.output === field
     case 'replace': return stage.fields === null || stage.fields.includes(field)
     default: return fieldsMade(stage).includes(field)
   }
@@ -317,6 +326,7 @@ function columnsAfter (stage: Stage, columns: readonly string[] | null): readonl
   if (columns === null) return null
   switch (stage.kind) {
     case 'fields': return compileFieldList(stage)(columns)
+    case 'spath': return stage.path === null ? null : [...new Set([...columns, stage.output])]
     case 'rename': return stage.renames.reduce((names, part) => [...renameColumns(new Map(names.map(name => [name, ''])), compileNewName(part)).keys()], columns)
     default: return [...new Set([...columns, ...fieldsMade(stage)])]
   }
@@ -363,6 +373,7 @@ function dropsRows (stage: Stage): boolean {
     case 'rare':
     case 'dedup':
     case 'head':
+    case 'regex':
     case 'tail': return true
     case 'sort': return stage.count !== 0
     default: return false

@@ -18,7 +18,7 @@ function printStage (stage: Stage): string {
     case 'where': return `where ${printExpression(stage.expr, 0)}`
     case 'table': return `table ${stage.fields.map(printWord).join(', ')}`
     case 'convert': {
-      const conversions = stage.conversions.map(({ field, as }) => `ctime(${printWord(field)})${printAs(as, field)}`)
+      const conversions = stage.conversions.map(({ function: name, field, as }) => `${name}(${printWord(field)})${printAs(as, field)}`)
       return `convert timeformat=${quoteText(stage.timeformat)} ${conversions.join(', ')}`
     }
     case 'fields': return `fields ${stage.mode === 'remove' ? '- ' : ''}${printWords(stage.fields)}`
@@ -37,6 +37,10 @@ function printStage (stage: Stage): string {
     case 'nomv': return `nomv ${printWord(stage.field)}`
     case 'addtotals': return `addtotals fieldname=${quoteText(stage.as)} ${printWords(stage.fields)}`
     case 'replace': return `replace ${stage.pairs.map(({ from, to }) => `${quoteText(from)} WITH ${quoteText(to)}`).join(', ')}${stage.fields === null ? '' : ` IN ${printWords(stage.fields)}`}`
+    case 'spath': return `spath input=${quoteText(stage.input)}${stage.path === null ? '' : ` path=${quoteText(stage.path)} output=${quoteText(stage.output)}`}`
+    case 'regex': return `regex ${printWord(stage.field)}${stage.op}${quoteText(stage.pattern)}`
+    case 'rex': return `rex field=${quoteText(stage.field)} max_match=${stage.limit} ${quoteText(stage.pattern)}`
+    case 'sed': return `rex field=${quoteText(stage.field)} mode=sed ${quoteText(stage.text)}`
     default: return stage satisfies never
   }
 }

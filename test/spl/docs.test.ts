@@ -16,14 +16,14 @@ function section (title: string): string {
 /** The names in the first column of a section's table. */
 function tableNames (title: string): string[] {
   const cells = section(title).split('\n').filter(line => line.startsWith('| `')).map(line => line.split(' | ')[0]!)
-  return cells.flatMap(cell => [...cell.matchAll(/`([a-z_]+)(?:\(\)?)?`/g)].map(match => match[1]!)).sort()
+  return cells.flatMap(cell => [...cell.matchAll(/`([a-z_][a-z_\d]*)(?:\(\)?)?`/g)].map(match => match[1]!)).sort()
 }
 
 /** `command: option …`, from the table of commands. */
 function tableOptions (title: string): string[] {
   return section(title).split('\n').filter(line => line.startsWith('| `')).flatMap(line => {
     const [names = '', takes = ''] = line.split(' | ')
-    const options = [...takes.matchAll(/`([a-z_]+)=`/g)].map(match => match[1]!).sort()
+    const options = [...new Set(Array.from(takes.matchAll(/`([a-z_]+)=`/g), match => match[1]!))].sort()
     return [...names.matchAll(/`([a-z]+)`/g)].map(match => `${match[1]}: ${options.join(' ')}`)
   }).sort()
 }
@@ -37,7 +37,7 @@ t.test('docs/spl.md lists every command, function, option and directive there is
   t.strictSame(tableNames('Commands'), [...COMMANDS.keys()].sort())
   t.strictSame(tableNames('Functions of eval and where'), [...EVAL_FUNCTIONS.keys()].sort())
   t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys()].sort())
-  t.strictSame([...section('Functions of convert').matchAll(/`([a-z]+)`\./g)].map(match => match[1]), [...CONVERT_FUNCTIONS])
+  t.strictSame(tableNames('Functions of convert'), [...CONVERT_FUNCTIONS.keys()].sort())
   t.strictSame([...section('Functions of convert').matchAll(/`(%\d?[^`])`/g)].map(match => match[1]!).sort(), [...TIME_DIRECTIVES.keys()].sort())
   t.strictSame(tableOptions('Commands'), [...COMMANDS.keys()].map(name => `${name}: ${optionsOf(name).join(' ')}`).sort())
 })

@@ -1,13 +1,22 @@
 import type { ReplaceStage } from '../ast.js'
-import { compileCapture, fillWildcards } from '../match.js'
+import { compileCapture, countWildcards, fillWildcards } from '../match.js'
 import type { Row } from '../row.js'
 import { mapValue, toText } from '../value.js'
 
-/** Puts texts in place of whole values, with case; of several that match the first is taken. Without fields, in all but the internal ones. */
+/**
+ * Puts texts in place of whole values, with case. Of several that match, one without wildcards goes first, the last of those; else the one
+ * that says the most. Without fields, in all but the internal ones.
+ */
 export function compileReplace ({ pairs, fields }: ReplaceStage): (row: Row) => void {
-  const compiled = pairs.map(({ from, to }) => ({ capture: compileCapture(from), to }))
+  const exact = new Map(pairs.filter(({ from }) => !from.includes('*')).map(({ from, to }) => [from, to]))
+  const wildcards = pairs
+    .filter(({ from }) => from.includes('*'))
+    .map(({ from, to }) => ({ capture: compileCapture(from), to, said: from.length - countWildcards(from) }))
+    .sort((a, b) => b.said - a.said)
   const replace = (text: string): string | null => {
-    for (const { capture, to } of compiled) {
+    const whole = exact.get(text)
+    if (whole !== undefined) return whole
+    for (const { capture, to } of wildcards) {
       const captures = capture(text)
       if (captures !== null) return fillWildcards(to, captures)
     }

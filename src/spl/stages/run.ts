@@ -10,10 +10,13 @@ import { compileFields } from './fields.js'
 import { fillNull } from './fillnull.js'
 import { head, reverse, tail } from './head.js'
 import { compileMakemv, compileNomv, mvexpand } from './multivalue.js'
+import { compileRegexStage } from './regex.js'
 import { compileRename } from './rename.js'
 import { compileReplace } from './replace.js'
+import { compileRex, compileSed } from './rex.js'
 import { compilePredicate } from './search.js'
 import { sort } from './sort.js'
+import { compileSpath } from './spath.js'
 import { openStats } from './stats.js'
 import { compileTable } from './table.js'
 import { top } from './top.js'
@@ -85,6 +88,13 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'makemv': return through(compileMakemv(stage, warn))
     case 'nomv': return through(compileNomv(stage))
     case 'addtotals': return through(compileAddtotals(stage))
+    case 'spath': return through(compileSpath(stage))
+    case 'regex': {
+      const test = compileRegexStage(stage, warn)
+      return rows => filter(rows, test)
+    }
+    case 'rex': return through(compileRex(stage, warn))
+    case 'sed': return through(compileSed(stage, warn))
     case 'replace': return through(compileReplace(stage))
     default: return stage satisfies never
   }

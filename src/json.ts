@@ -1,5 +1,5 @@
-import type { Scalar, Value } from '../event.js'
-import { MAX_JSON_DEPTH } from '../event.js'
+import type { Scalar, Value } from './event.js'
+import { MAX_JSON_DEPTH } from './event.js'
 
 /**
  * A JSON scalar as a field's value: text or a safe integer, so that every reader, SQL included, sees the same.

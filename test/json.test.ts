@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { isShallow, jsonFields, lookupJsonField, toFieldValue, toValue } from '../../src/fields/json.js'
+import { isShallow, jsonFields, lookupJsonField, toFieldValue, toValue } from '../src/json.js'
 
 t.test('a JSON scalar is text or a safe integer', async t => {
   const cases: readonly (readonly [json: unknown, value: string | number | undefined])[] = [
