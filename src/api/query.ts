@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Window } from '../event.js'
 import { ALL_TIME, toRfc3339 } from '../event.js'
 import { AppError } from '../errors.js'
-import { parseTimeText } from '../schedule/time-modifier.js'
+import { parseTimeText } from '../spl/time-modifier.js'
 
 /** A time in a request: epoch seconds, RFC 3339 or Splunk's relative time. */
 export const TimeText = z.string().min(1).max(100)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Definition } from '../detection.js'
 import type { Window } from '../event.js'
 import { parseCron } from '../schedule/cron.js'
-import { parseTimeModifier } from '../schedule/time-modifier.js'
+import { parseTimeModifier } from '../spl/time-modifier.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { compileSearch } from './search.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseTimeModifier, parseTimeText } from '../../src/schedule/time-modifier.js'
+import { parseTimeModifier, parseTimeText } from '../../src/spl/time-modifier.js'
 
 const now = Date.parse('2026-03-10T12:34:56Z') // a Tuesday
 
