@@ -113,10 +113,9 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
     if ((scheduled === undefined) === (earliest === undefined && latest === undefined)) {
       throw new AppError('invalid', 'give either scheduled_time, or earliest and latest')
     }
-    const window = scheduled === undefined
-      ? resolveWindow({ earliest, latest }, time)
-      : compiled.windowOf(slotMsOf(scheduled, time))
-    const { rows } = await evaluate(compiled, window, events.position(), { events, signal })
+    const slotMs = scheduled === undefined ? null : slotMsOf(scheduled, time)
+    const window = slotMs === null ? resolveWindow({ earliest, latest }, time) : compiled.windowOf(slotMs)
+    const { rows } = await evaluate(compiled, slotMs ?? time.now(), window, events.position(), { events, signal })
     return { window: toWindowText(window), rows: rows.map(({ values }) => rowToJson(values)) }
   })
 

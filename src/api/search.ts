@@ -33,6 +33,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, time
           rows: z.array(z.unknown()).describe('objects; a multivalue is an array, a null field is left out'),
           truncated: z.boolean().describe('whether the limit cut rows off'),
           window: WindowText,
+          warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
           stats: z.object({ scanned_events: z.number().int(), elapsed_ms: z.number() }),
         }),
         ...problemReplies,
@@ -44,14 +45,15 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, time
     const plan = compile(body.search, macros)
     const abort = new AbortController()
     reply.raw.once('close', () => abort.abort()) // nobody waits for the rows any more
-    const { rows, truncated, scannedEvents } = await events.search(plan, {
-      window, position: events.position(), timeZone: time.timeZone, limit: body.limit ?? DEFAULT_LIMIT, signal: abort.signal,
+    const { rows, truncated, scannedEvents, warnings } = await events.search(plan, {
+      window, position: events.position(), timeZone: time.timeZone, nowMs: startedMs, limit: body.limit ?? DEFAULT_LIMIT, signal: abort.signal,
     })
     return {
       fields: columnsOf(plan, rows),
       rows: rows.map(({ values }) => rowToJson(values)),
       truncated,
       window: toWindowText(window),
+      warnings: [...warnings],
       stats: { scanned_events: scannedEvents, elapsed_ms: time.now() - startedMs },
     }
   })

@@ -21,9 +21,9 @@ export interface RunDeps {
   readonly signal: AbortSignal
 }
 
-/** The rows that a definition gives for a window at a position. Repeatable: nothing else decides them. */
-export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, 'plan' | 'definition'>, window: Window, position: Position, { events, signal }: Pick<RunDeps, 'events' | 'signal'>): Promise<SearchResult> {
-  const result = await events.search(plan, { window, position, timeZone: definition.time_zone, limit: MAX_ROWS, signal })
+/** The rows that a definition gives for a window at a position, as if it were `nowMs`. Repeatable: nothing else decides them. */
+export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, 'plan' | 'definition'>, nowMs: number, window: Window, position: Position, { events, signal }: Pick<RunDeps, 'events' | 'signal'>): Promise<SearchResult> {
+  const result = await events.search(plan, { window, position, timeZone: definition.time_zone, nowMs, limit: MAX_ROWS, signal })
   if (result.truncated) throw new AppError('invalid', `the search gives more than ${MAX_ROWS} rows`)
   return result
 }
@@ -32,7 +32,7 @@ export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, '
  * Evaluates one slot and commits what it gives: findings, the run and the slot's position, in one transaction. A failure is
  * committed too, with the time of the next try, and is the run's status.
  */
-export async function runSlot (compiled: CompiledDefinition, slotMs: number, nextTryMs: (nowMs: number) => number, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
+export async function runSlot (compiled: CompiledDefinition, slotMs: number, nextTryMs: (nowMs: number) => number, deps: RunDeps): Promise<{ run: RunRecord, twins: number, warnings: readonly string[], failure: unknown }> {
   const { events, findings, now, newId } = deps
   const window = compiled.windowOf(slotMs)
   const base = {
@@ -41,14 +41,14 @@ export async function runSlot (compiled: CompiledDefinition, slotMs: number, nex
   }
   try {
     const position = events.position() // what the run sees, however long it takes
-    const { rows, scannedEvents } = await evaluate(compiled, window, position, deps)
+    const { rows, scannedEvents, warnings } = await evaluate(compiled, slotMs, window, position, deps)
     const { findings: found, twins } = toFindings(compiled.definition, compiled.plan, rows, slotMs, window)
     const drafts: FindingDraft[] = []
     for (const one of found) drafts.push(await toDraft(one, compiled.plan, window, position, deps))
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null,
     }, position, drafts, events.isAfter)
-    return { run, twins, failure: null }
+    return { run, twins, warnings, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one
     const finishedMs = now()
@@ -57,7 +57,7 @@ export async function runSlot (compiled: CompiledDefinition, slotMs: number, nex
       error: error instanceof Error ? error.message : String(error),
     }
     findings.failRun(run, nextTryMs(finishedMs))
-    return { run, twins: 0, failure: error }
+    return { run, twins: 0, warnings: [], failure: error }
   }
 }
 

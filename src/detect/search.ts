@@ -16,6 +16,6 @@ export function compileSearch (search: string, macros: Macros): SearchPlan {
 
 /** How many events of a window meet a condition. */
 export async function countEvents (events: EventStore, predicate: Predicate, scope: { window: Window, position: Position, signal?: AbortSignal }): Promise<number> {
-  const { rows } = await events.search(planCount(predicate, STORE_COLUMNS), { ...scope, timeZone: 'UTC', limit: 1 })
+  const { rows } = await events.search(planCount(predicate, STORE_COLUMNS), { ...scope, timeZone: 'UTC', nowMs: 0, limit: 1 })
   return rows[0]!.values.get('count') as number
 }

@@ -1,21 +1,20 @@
 import type { BinaryOp, Expr } from './ast.js'
-import { asNumber, asText, EVAL_FUNCTIONS } from './functions.js'
-import type { Evaluate, Result } from './functions.js'
-import type { Scalar } from './row.js'
-import { compareUtf8, isMultivalue, toNumber, toText } from './value.js'
-
-/** Text that eval makes is cut at this length: x=x.x, said often enough, would be longer than any string can be. */
-const MAX_TEXT = 1_000_000
+import { compare } from './compare.js'
+import { EVAL_FUNCTIONS } from './functions.js'
+import { asNumber, asText, MAX_TEXT, toFinite } from './functions/function.js'
+import type { EvalContext, Evaluate, Result } from './functions/function.js'
+import { isMultivalue } from './value.js'
 
 /** Turns an expression into one function over a row's fields, so that nothing is looked up again for each row (R50–R55). */
-export function compileExpression (expr: Expr): Evaluate {
+export function compileExpression (expr: Expr, context: EvalContext): Evaluate {
+  const compile = (operand: Expr) => compileExpression(operand, context)
   switch (expr.kind) {
     case 'string':
     case 'number': return () => expr.value
     case 'field': return fields => fields.get(expr.name)
-    case 'unary': return compileUnary(expr.op, compileExpression(expr.operand))
-    case 'binary': return compileBinary(expr.op, compileExpression(expr.left), compileExpression(expr.right))
-    case 'call': return EVAL_FUNCTIONS.get(expr.name)!.compile(expr.args.map(compileExpression)) // the parser has looked it up
+    case 'unary': return compileUnary(expr.op, compile(expr.operand))
+    case 'binary': return compileBinary(expr.op, compile(expr.left), compile(expr.right))
+    case 'call': return EVAL_FUNCTIONS.get(expr.name)!.compile(expr.args.map(compile), context, expr.args) // the parser has looked it up
     default: return expr satisfies never
   }
 }
@@ -82,14 +81,6 @@ function compileComparison (left: Evaluate, right: Evaluate, holds: (order: numb
   }
 }
 
-/** Numerically if both look like numbers (R50), else as text, case-sensitively (R52), in UTF-8 order. */
-function compare (a: Scalar, b: Scalar): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b
-  const x = toNumber(a)
-  const y = x === null ? null : toNumber(b)
-  return x === null || y === null ? compareUtf8(toText(a), toText(b)) : x - y
-}
-
 /** What isn't a number makes the result null, and so does a result that isn't one (division by zero). */
 function compileArithmetic (left: Evaluate, right: Evaluate, operate: (a: number, b: number) => number): Evaluate {
   return fields => {
@@ -109,8 +100,4 @@ function add (left: Result, right: Result): Result {
 
 function join (a: string, b: string): string {
   return a.length + b.length <= MAX_TEXT ? a + b : (a + b).slice(0, MAX_TEXT).toWellFormed()
-}
-
-function toFinite (number: number): number | undefined {
-  return Number.isFinite(number) ? number + 0 : undefined // + 0 makes 0 of -0
 }

@@ -107,6 +107,14 @@ export class Tokens {
   /** An error at a token. */
   error (detail: string, { start, end }: Token): SplError { return this.source.error(detail, start, end) }
 
+  /** An error at one character of what a token in quotes says, its escapes resolved. */
+  errorInQuoted (detail: string, { start, end }: Token, offset: number): SplError {
+    const { text } = this.source
+    let at = start + 1
+    for (let i = 0; i < offset && at < end - 1; i++) at += text[at] === '\\' && (text[at + 1] === '\\' || text[at + 1] === text[start]) ? 2 : 1
+    return this.source.error(detail, at, at + 1)
+  }
+
   /** Notes a message about a token, in the form of an error's. */
   warn (detail: string, token: Token): void { this.warnings.push(this.error(detail, token).message) }
 

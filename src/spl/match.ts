@@ -60,3 +60,21 @@ export function compileWildcard (pattern: string): (text: string) => boolean {
     return at + last.length <= text.length
   }
 }
+
+/** A test for whole texts as `like` makes it: `%` stands for any run of characters, `_` for one; with case (R52, R54). */
+export function compileLike (pattern: string): (text: string) => boolean {
+  const wanted = [...pattern]
+  return text => {
+    const found = [...text]
+    let [at, place] = [0, 0]
+    let [retryAt, retryPlace] = [0, -1] // behind the last %, and how much of the text it has taken
+    while (at < found.length) {
+      if (wanted[place] === '%') [retryAt, retryPlace] = [at, ++place]
+      else if (wanted[place] === '_' || (place < wanted.length && wanted[place] === found[at])) [at, place] = [at + 1, place + 1]
+      else if (retryPlace >= 0) [at, place] = [++retryAt, retryPlace]
+      else return false
+    }
+    while (wanted[place] === '%') place++
+    return place === wanted.length
+  }
+}

@@ -1,7 +1,8 @@
 import type { BinaryOp, Expr } from './ast.js'
 import { nearestHint, quote } from './errors.js'
+import type { SplError } from './errors.js'
 import { EVAL_FUNCTIONS } from './functions.js'
-import type { ResultKind } from './functions.js'
+import type { Fault, ResultKind } from './functions/function.js'
 import type { Token, Tokens } from './lex.js'
 
 /** How tightly operators bind: a higher level binds tighter. NOT stands between AND and the comparisons (R3). */
@@ -14,6 +15,9 @@ export const SIGN_LEVEL = 9
 
 /** Words that are operators, whatever their letter case. */
 export const OPERATOR_WORDS: ReadonlySet<string> = new Set(['AND', 'OR', 'XOR', 'NOT', 'IN', 'LIKE'])
+
+/** What the arguments of some functions are, which come in twos. */
+const PAIRS: ReadonlyMap<string, string> = new Map([['case', 'a condition and a value'], ['json_object', 'a key and a value'], ['validate', 'a condition and a value']])
 
 /** How many operators and calls one command may have; this bounds the depth of a chain such as a OR b OR c …. */
 const MAX_OPERATORS = 1_000
@@ -44,6 +48,10 @@ class ExpressionParser {
     const start = tokens.next
     let left = level <= LEVEL.NOT && tokens.isKeyword('NOT') ? this.#parseNot() : this.#parseSigned()
     for (;;) {
+      if (level <= LEVEL['='] && (tokens.isKeyword('IN') || tokens.isKeyword('LIKE'))) {
+        left = this.#parseWordComparison(left, start)
+        continue
+      }
       const op = this.#peekOperator()
       if (op === null || LEVEL[op] < level) return left
       const kind = LEVEL[op] < LEVEL.NOT ? 'condition' : 'value'
@@ -60,8 +68,30 @@ class ExpressionParser {
     if (kind === 'symbol') return text === '==' ? '=' : isBinaryOp(text) ? text : null
     if (kind !== 'name') return null
     const word = text.toUpperCase()
-    if (word === 'IN' || word === 'LIKE') throw this.tokens.error(`The operator "${word}" isn't supported`, this.tokens.next)
     return word !== 'NOT' && isBinaryOp(word) ? word : null
+  }
+
+  /** comparison = left "IN" "(" expression { "," expression } ")" | left "LIKE" expression: other spellings of in() and like() */
+  #parseWordComparison (left: Expr, start: Token): Expr {
+    const { tokens } = this
+    this.#check(left, 'value', start)
+    const operator = tokens.take()
+    this.#count(operator)
+    const args = [left]
+    const starts = [start]
+    if (operator.text.toUpperCase() === 'LIKE') {
+      const patternStart = tokens.next
+      starts.push(patternStart)
+      args.push(this.#check(this.#parseFrom(LEVEL['='] + 1), 'value', patternStart))
+    } else {
+      tokens.expectSymbol('(', 'after "IN"')
+      do {
+        starts.push(tokens.next)
+        args.push(tokens.nested(() => this.parse('value')))
+      } while (tokens.takeSymbol(','))
+      tokens.expectSymbol(')', 'at the end of IN (…)')
+    }
+    return this.#toCall(operator.text.toLowerCase(), args, starts, start)
   }
 
   #parseNot (): Expr {
@@ -96,7 +126,9 @@ class ExpressionParser {
       return group
     }
     if (tokens.isSymbol('[')) throw tokens.error("Subsearches aren't supported", token)
-    if (token.kind === 'end' || token.kind === 'symbol' || (token.kind === 'name' && OPERATOR_WORDS.has(token.text.toUpperCase()))) {
+    const isCall = token.kind === 'name' && tokens.peek(1).kind === 'symbol' && tokens.peek(1).text === '('
+    const isOperator = token.kind === 'name' && OPERATOR_WORDS.has(token.text.toUpperCase()) && !(isCall && EVAL_FUNCTIONS.has(token.text.toLowerCase()))
+    if (token.kind === 'end' || token.kind === 'symbol' || isOperator) {
       throw tokens.unexpected('a value')
     }
     tokens.take()
@@ -126,15 +158,30 @@ class ExpressionParser {
     this.#count(nameToken)
     tokens.take()
     const args: Expr[] = []
+    const starts: Token[] = []
     if (!tokens.isSymbol(')')) {
-      do args.push(tokens.nested(() => this.parse(known.takes?.(args.length) ?? 'value')))
-      while (tokens.takeSymbol(','))
+      do {
+        starts.push(tokens.next)
+        args.push(tokens.nested(() => this.parse(known.takes?.(args.length) ?? 'value')))
+      } while (tokens.takeSymbol(','))
     }
     tokens.expectSymbol(')', `at the end of ${name}(…)`)
     const [min, max] = known.arity
     if (args.length < min || args.length > max) throw tokens.errorFrom(`${name}(…) takes ${describeArity(min, max)}, found ${args.length}`, nameToken)
-    if (name === 'case' && args.length % 2 !== 0) throw tokens.errorFrom(`case(…) takes pairs of a condition and a value, found ${args.length} arguments`, nameToken)
-    return { kind: 'call', name, args, span: tokens.spanFrom(nameToken) }
+    const pairs = PAIRS.get(name)
+    if (pairs !== undefined && args.length % 2 !== 0) throw tokens.errorFrom(`${name}(…) takes pairs of ${pairs}, found ${args.length} ${args.length === 1 ? 'argument' : 'arguments'}`, nameToken)
+    return this.#toCall(name, args, starts, nameToken)
+  }
+
+  /** A call whose literal arguments are looked at as well. `starts` are the arguments' first tokens. */
+  #toCall (name: string, args: readonly Expr[], starts: readonly Token[], start: Token): Expr {
+    const fault = EVAL_FUNCTIONS.get(name)!.check?.(args) ?? null
+    if (fault !== null) throw this.#toError(fault, starts[fault.argument]!)
+    return { kind: 'call', name, args, span: this.tokens.spanFrom(start) }
+  }
+
+  #toError ({ detail, offset }: Fault, token: Token): SplError {
+    return offset === undefined || token.kind !== 'quoted' ? this.tokens.error(detail, token) : this.tokens.errorInQuoted(detail, token, offset)
   }
 
   #check (expr: Expr, kind: ResultKind, start: Token): Expr {

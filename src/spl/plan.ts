@@ -1,5 +1,6 @@
-import type { Aggregate, AggregateFunction, BinStage, Expr, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
+import { expressionFields } from './expression-fields.js'
 import type { Value } from './row.js'
 import { compileFieldList } from './stages/fields.js'
 import { compileNewName, renameColumns } from './stages/rename.js'
@@ -223,24 +224,6 @@ function namesBefore ({ renames }: RenameStage, after: ReadonlySet<string>): Set
     needed = before
   }
   return needed
-}
-
-/** The fields that an expression reads. */
-function expressionFields (expr: Expr): Set<string> {
-  const fields = new Set<string>()
-  const visit = (node: Expr): void => {
-    switch (node.kind) {
-      case 'string':
-      case 'number': return
-      case 'field': fields.add(node.name); return
-      case 'unary': return visit(node.operand)
-      case 'binary': visit(node.left); return visit(node.right)
-      case 'call': return node.args.forEach(visit)
-      default: node satisfies never
-    }
-  }
-  visit(expr)
-  return fields
 }
 
 /** The columns that a stage adds to those there are. */

@@ -49,6 +49,8 @@ export interface SearchOptions {
   readonly position: Position
   /** Zone for what shows times as text (`convert ctime`). */
   readonly timeZone: string
+  /** What now() gives: when the search starts, of a scheduled one its slot. Epoch milliseconds. */
+  readonly nowMs: number
   /** Rows beyond it are not returned. */
   readonly limit: number
   /** Stops the search; the promise rejects with AppError `unavailable`. */
@@ -61,6 +63,8 @@ export interface SearchResult {
   readonly truncated: boolean
   /** Events of the window that were looked at, narrow row or raw. */
   readonly scannedEvents: number
+  /** What the rows don't show, such as texts that were too costly for a regular expression. One line each. */
+  readonly warnings: readonly string[]
 }
 
 export type EventOrder = '-time' | 'time' | 'id' | '-id'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bearer, post, testApp } from '../fixtures/app.js'
+import { ARRIVAL_MS, bearer, post, testApp } from '../fixtures/app.js'
 import type { TestApp } from '../fixtures/app.js'
 
 function search ({ app }: TestApp, payload: object) {
@@ -24,9 +24,20 @@ t.test('a search without stats gives events, newest first, with the columns of t
     fields: ['_time', 'a', 'list{}', 'nothing'],
     rows: [{ _time: 200, a: 'y' }, { _time: 100, a: 'x', 'list{}': ['p', 'q'] }],
     truncated: false,
+    warnings: [],
   })
   t.strictSame(stats, { scanned_events: 3, elapsed_ms: 0 })
   t.match(window, { earliest: /^0000/, latest: /^9999/ })
+})
+
+t.test('now() is the start of the search, and a text that is too costly for a pattern is a warning', async t => {
+  const server = await testApp(t)
+  await post(server, JSON.stringify({ time: 100, sourcetype: 'st', event: { a: 'a'.repeat(5_000) + '!' } }).repeat(2))
+
+  const res = await search(server, { search: '* | eval x=now(), y=if(match(a, "(?=(a+)+$)"), 1, 0) | table x y' })
+
+  t.strictSame(res.json().rows, [{ x: ARRIVAL_MS / 1000, y: 0 }, { x: ARRIVAL_MS / 1000, y: 0 }])
+  t.strictSame(res.json().warnings, ['A text took too many steps for the regular expression "(?=(a+)+$)", and counts as no match (2 times)'])
 })
 
 t.test('stats, the window and the limit', async t => {

@@ -35,6 +35,20 @@ t.test('G45: a slot that was missed while the server was down is done after the 
   t.equal(await after.ledger.turn(clock.now()), at('13:00:00'), 'nothing else is owed')
 })
 
+t.test('now() in a detection is its slot, whenever that runs', async t => {
+  const clock = clockAt('11:30:00')
+  const define = { cisco_isovalent___potential_escape_to_host_filter: 'eval now=now()' }
+  const server = await testApp(t, { now: clock.now, define })
+  server.ledger.complete(clock.now())
+  await post(server, G45.events.map(event => toEnvelope(event)).join(''))
+
+  clock.set('12:40:00')
+  await server.ledger.turn(clock.now())
+
+  const { items } = (await server.app.inject({ url: '/api/v1/findings', headers: bearer })).json() as { items: Finding[] }
+  t.match(items, [{ result: { now: at('12:00:00') / 1000 } }])
+})
+
 t.test('after a longer outage every slot is done, oldest first', async t => {
   const dataDir = tempDir(t)
   const clock = clockAt('06:30:00')

@@ -40,7 +40,7 @@ for (const one of cases) {
       'parsed from its canonical text': planSearch(parseSearch(printSearch(search), new Map()), { columns: one.columns, pushDown: 'on' }),
     }
     for (const [name, plan] of Object.entries(variants)) {
-      t.strictSame(toLists(runPlan(plan, one.events, one.timeZone)), want, name)
+      t.strictSame(toLists(runPlan(plan, one.events, one.timeZone, one.nowMs)), want, name)
     }
   })
 }

@@ -14,6 +14,8 @@ export interface Case {
   /** Those inside the case's window, if it has one. */
   readonly events: readonly Fields[]
   readonly timeZone: string
+  /** When the search runs. */
+  readonly nowMs: number
   /** Fields that a store is to have as columns: those of the events, except where one holds a multivalue. */
   readonly columns: ReadonlySet<string>
   readonly expected: { readonly rows: readonly Fields[] } | { readonly error: string }
@@ -64,6 +66,7 @@ function toCase (file: string, title: string, sections: Sections): Case {
     macros: new Map(lines('macros').filter(line => line !== '').map(parseMacro)),
     events,
     timeZone: sections.get('zone')?.argument ?? 'UTC',
+    nowMs: Date.parse(sections.get('now')?.argument ?? '1970-01-01T00:00:00Z'),
     columns: new Set(events.flatMap(event => [...event.keys()]).filter(field => !events.some(event => Array.isArray(event.get(field))))),
     expected: sections.has('error') ? { error: lines('error').join('\n') } : { rows: lines('rows').filter(line => line !== '').map(parseFields) },
   }

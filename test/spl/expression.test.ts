@@ -9,7 +9,7 @@ const anyFields = fc.dictionary(fc.constantFrom('a', 'b_c', '_time', 'x y', "it'
 
 function run (text: string, fields: Record<string, Value>) {
   const row = { values: new Map(Object.entries(fields)), origin: [1] }
-  return [...runStages(parseSearch(text, new Map()).stages, [row], { timeZone: 'UTC', alive: () => {} })]
+  return [...runStages(parseSearch(text, new Map()).stages, [row], { timeZone: 'UTC', nowMs: 0, alive: () => {}, warn: () => {} })]
 }
 
 function isValue (value: unknown): boolean {

@@ -10,8 +10,8 @@ import { toText } from '../../src/spl/value.js'
 import type { Fields } from './cases.js'
 
 /** Runs a plan over events as a server does: the store's part by the simplest store there can be, then the stages that are left. */
-export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: string): Row[] {
-  return [...runStages(plan.stages, answer(plan.query, events), { timeZone, alive: () => {} })]
+export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: string, nowMs = 0): Row[] {
+  return [...runStages(plan.stages, answer(plan.query, events), { timeZone, nowMs, alive: () => {}, warn: () => {} })]
 }
 
 /** What a store gives for a query. Events are taken as listed in their order; aggregates come from two partitions, each as partials. */

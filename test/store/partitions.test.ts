@@ -23,7 +23,7 @@ async function listIds (events: EventStore, position: Position = events.position
 
 function search (events: EventStore, text: string, options: Partial<SearchOptions> = {}) {
   const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
-  return events.search(plan, { window: ALL_TIME, position: events.position(), timeZone: 'UTC', limit: 10_000, ...options })
+  return events.search(plan, { window: ALL_TIME, position: events.position(), timeZone: 'UTC', nowMs: 0, limit: 10_000, ...options })
 }
 
 const daysOf = (dataDir: string) => readdirSync(join(dataDir, 'events')).filter(name => name.endsWith('.db')).sort()

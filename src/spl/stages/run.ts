@@ -1,4 +1,5 @@
 import type { Stage } from '../ast.js'
+import type { EvalContext } from '../functions/function.js'
 import type { Row } from '../row.js'
 import { compileAddtotals } from './addtotals.js'
 import { compileBin } from './bin.js'
@@ -25,13 +26,9 @@ import { compileWhere } from './where.js'
 /** How many rows pass between two calls of `alive`. */
 const ROWS_PER_CHECK = 1_024
 
-export interface RunContext {
-  /** IANA name of the zone in which times are written as text. */
-  readonly timeZone: string
+export interface RunContext extends EvalContext {
   /** Called every so many rows; stops the search by throwing. */
   readonly alive: () => void
-  /** Notes, as often as it happens, what the rows of the result don't show. */
-  readonly warn?: (message: string) => void
 }
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
@@ -47,7 +44,7 @@ export function runStages (stages: readonly Stage[], rows: Iterable<Row>, contex
 }
 
 function openStage (stage: Stage, context: RunContext): Pipe {
-  const warn = context.warn ?? (() => {})
+  const { warn } = context
   const watched = (pipe: Pipe): Pipe => rows => watch(pipe(rows), context.alive)
   switch (stage.kind) {
     case 'search': {
@@ -57,9 +54,9 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     }
     case 'bin': return through(compileBin(stage))
     case 'stats': return watched(rows => aggregate(rows, openStats(stage)))
-    case 'eval': return through(compileEval(stage))
+    case 'eval': return through(compileEval(stage, context))
     case 'where': {
-      const test = compileWhere(stage)
+      const test = compileWhere(stage, context)
       return rows => filter(rows, test)
     }
     case 'table': {

@@ -74,7 +74,8 @@ function compileLiterals (texts: readonly string[]): (value: Scalar) => boolean 
 /** The longest text of an IPv6 address. */
 const MAX_ADDRESS = 45
 
-function compileNetworks (texts: readonly string[]): ((text: string) => boolean) | null {
+/** A test for the addresses in the networks that the texts are, if any is one (R14). */
+export function compileNetworks (texts: readonly string[]): ((text: string) => boolean) | null {
   const networks = new BlockList()
   for (const text of texts) {
     const [, address = '', bits = ''] = /^([\d.]+|[\da-f:.]+)\/(\d{1,3})$/i.exec(text) ?? []

@@ -35,8 +35,8 @@ export async function openSqliteEvents ({ dataDir, ...options }: SqliteEventsOpt
     append: (request: AppendRequest) => writer.append(request),
     position: () => String(lastId()) as Position,
     isAfter: (a: Position, b: Position) => Number(a) > Number(b),
-    search: (plan: SearchPlan, { signal, timeZone, limit, ...scope }: SearchOptions) => {
-      return readers.search({ ...scopeOf(scope), plan, timeZone, limit }, signal)
+    search: (plan: SearchPlan, { signal, timeZone, nowMs, limit, ...scope }: SearchOptions) => {
+      return readers.search({ ...scopeOf(scope), plan, timeZone, nowMs, limit }, signal)
     },
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...scopeOf(scope), predicate, order, limit, after }, signal)

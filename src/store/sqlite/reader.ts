@@ -9,6 +9,7 @@ import { COLUMNS } from '../../fields/tables.js'
 import type { Predicate } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
 import type { Row } from '../../spl/row.js'
+import { compileBin } from '../../spl/stages/bin.js'
 import { runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
@@ -32,6 +33,7 @@ export interface Scope {
 export interface SearchJob extends Scope {
   readonly plan: SearchPlan
   readonly timeZone: string
+  readonly nowMs: number
   readonly limit: number
 }
 
@@ -79,6 +81,7 @@ export function openReader (dir: string) {
   return {
     search (job: SearchJob, alive: Alive): SearchResult {
       const { query, stages } = job.plan
+      const context = { timeZone: job.timeZone, nowMs: job.nowMs, alive, ...collectWarnings() }
       let scannedEvents = 0
       const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
       const partitions = readersOf(job)
@@ -86,11 +89,11 @@ export function openReader (dir: string) {
         ? findRows(partitions, job, query.order, alive, count)
         : aggregate(partitions, job, alive, count)
       const rows: Row[] = []
-      for (const row of runStages(stages, found, { timeZone: job.timeZone, alive })) {
-        if (rows.length === job.limit) return { rows, truncated: true, scannedEvents }
+      for (const row of runStages(stages, found, context)) {
+        if (rows.length === job.limit) return { rows, truncated: true, scannedEvents, warnings: context.warnings() }
         rows.push(row)
       }
-      return { rows, truncated: false, scannedEvents }
+      return { rows, truncated: false, scannedEvents, warnings: context.warnings() }
     },
 
     find (job: FindJob, alive: Alive): FoundEvent[] {
@@ -186,6 +189,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
   const condition = toCondition(query.predicate)
   if (!condition.exact) throw new Error('stats over a field without a column can not be pushed down')
   const stats = openStats(query.stats)
+  const bin = query.bin === null ? null : compileBin(query.bin)
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
   for (const partition of partitions) {
     partition.prepare(condition.tests, alive)
@@ -202,11 +206,22 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
       }
     }
     for (const block of odd) {
-      const rows = decode(partition, block).map(({ item }) => item)
-      for (const row of runStages(query.bin === null ? [] : [query.bin], rows, { timeZone: job.timeZone, alive })) stats.add(row)
+      for (const { item } of decode(partition, block)) {
+        bin?.(item)
+        stats.add(item)
+      }
     }
   }
   return stats.rows()
+}
+
+/** Keeps each message once, with how often it came. */
+function collectWarnings () {
+  const counts = new Map<string, number>()
+  return {
+    warn: (message: string): void => { counts.set(message, (counts.get(message) ?? 0) + 1) },
+    warnings: (): string[] => [...counts].map(([message, count]) => count === 1 ? message : `${message} (${count} times)`),
+  }
 }
 
 function statsFields ({ stats }: StoreQuery): string[] {
