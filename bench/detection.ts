@@ -32,9 +32,9 @@ const RUNS = 3
 export function compileSeed (): CompiledDefinition {
   const detection = loadDetectionFiles({ shipped: [], paths: [resourcePath(DETECTION)] })[0]?.detection
   if (detection === undefined || detection === null) throw new Error(`${DETECTION} is no detection`)
-  const { id, name, version, search, risk, mitre_attack } = detection
+  const { id, name, version, type, search, risk, mitre_attack } = detection
   return compileDefinition({
-    detection_id: id, name, version, risk, mitre_attack: [...mitre_attack], search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',
+    detection_id: id, name, version, type, risk, mitre_attack: [...mitre_attack], search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',
   })
 }
 

@@ -1,13 +1,32 @@
 import { z } from 'zod'
 
-const Text = z.string().min(1)
+export const Text = z.string().min(1)
 const Score = z.number().int().min(1).max(100)
 
-/** Types of security_content (spl-semantics.md section 10). */
+/**
+ * Types of security_content (spl-semantics.md section 10). What a TTP finds is to be looked at, an Anomaly only adds to the risk
+ * of its objects; both are findings here. A Hunting search gives rows and no more.
+ */
 export const DetectionType = z.enum(['TTP', 'Anomaly', 'Hunting', 'Correlation'])
+export type DetectionType = z.infer<typeof DetectionType>
 
-const RiskObject = z.object({ field: Text, type: z.enum(['system', 'user', 'other']), score: Score })
-const ThreatObject = z.object({ field: Text, type: Text })
+export const DetectionStatus = z.enum(['production', 'experimental', 'deprecated'])
+
+const RISK_OBJECT_TYPES = ['system', 'user', 'other'] as const
+
+/** Source: contentctl's rba.py. */
+export const THREAT_OBJECT_TYPES = [
+  'certificate_common_name', 'certificate_organization', 'certificate_serial', 'certificate_unit', 'command', 'domain', 'email_address',
+  'email_subject', 'file_hash', 'file_name', 'file_path', 'http_user_agent', 'ip_address', 'process', 'process_name', 'parent_process',
+  'parent_process_name', 'process_hash', 'registry_path', 'registry_value_name', 'registry_value_text', 'service', 'signature', 'system',
+  'tls_hash', 'url',
+] as const
+
+/** `message` is there where it is another than that of the risk block. */
+export const RiskObject = z.object({ field: Text, type: z.enum(RISK_OBJECT_TYPES), score: Score, message: Text.optional() })
+export type RiskObject = z.infer<typeof RiskObject>
+export const ThreatObject = z.object({ field: Text, type: z.enum(THREAT_OBJECT_TYPES) })
+export type ThreatObject = z.infer<typeof ThreatObject>
 
 /** The risk block: what is said of a row, and of whom. */
 export const Risk = z.object({
@@ -16,25 +35,6 @@ export const Risk = z.object({
   threat_objects: z.array(ThreatObject),
 })
 export type Risk = z.infer<typeof Risk>
-
-/** A detection file as Splunk's security_content has it since 2025; keys that Hecate does not read are let be. */
-export const DetectionFile = z.object({
-  name: Text.max(500),
-  id: z.uuid(),
-  version: z.number().int().min(1),
-  status: z.enum(['production', 'experimental', 'deprecated']).default('production'),
-  type: DetectionType,
-  description: z.string().default(''),
-  search: Text,
-  /** contentctl's own key: whether the detection is enabled where nobody says otherwise. */
-  enabled_by_default: z.boolean().optional(),
-  rba: z.object({ message: Text, risk_objects: z.array(RiskObject).min(1), threat_objects: z.array(ThreatObject).default([]) }).optional(),
-  tags: z.object({
-    analytic_story: z.array(Text).default([]),
-    mitre_attack_id: z.array(Text).default([]),
-  }).prefault({}),
-})
-export type DetectionFile = z.infer<typeof DetectionFile>
 
 /** When a detection runs and over which stretch, as Splunk writes them. */
 export const Schedule = z.object({
@@ -49,16 +49,19 @@ export const DEFAULT_SCHEDULE: Schedule = { cron: '0 * * * *', earliest: '-70m@m
 
 /** What a detection's author writes, whatever the file's format. */
 export interface Detection {
-  /** The file's name without its ending. */
+  /** Of a YAML file its name without ending, of a stanza its name as a file's. */
   readonly id: string
-  readonly uuid: string
+  /** Null where a stanza names none. */
+  readonly uuid: string | null
   readonly name: string
   readonly version: number
-  readonly type: z.infer<typeof DetectionType>
-  readonly status: DetectionFile['status']
+  readonly type: DetectionType
+  readonly status: z.infer<typeof DetectionStatus>
   readonly description: string
   readonly search: string
   readonly enabled_by_default: boolean
+  /** What the file says of its schedule; the rest is DEFAULT_SCHEDULE. */
+  readonly schedule: Partial<Schedule>
   readonly risk: Risk | null
   readonly analytic_story: readonly string[]
   readonly mitre_attack: readonly string[]
@@ -69,6 +72,8 @@ export const Definition = z.object({
   detection_id: z.string(),
   name: z.string(),
   version: z.number().int(),
+  /** Definitions that were kept before they had types gave findings. */
+  type: DetectionType.default('Anomaly'),
   /** Macros expanded: a later change of a macro is another definition. */
   search: z.string(),
   schedule: Schedule,

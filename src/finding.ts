@@ -6,7 +6,13 @@ export const FindingStatus = z.enum(['new', 'in_progress', 'pending', 'resolved'
 export const Disposition = z.enum(['true_positive', 'benign', 'false_positive', 'other'])
 export const Severity = z.enum(['informational', 'low', 'medium', 'high', 'critical'])
 
-export const RiskObjectValue = z.object({ field: z.string(), type: z.string(), value: z.string(), score: z.number().int() })
+export const RiskObjectValue = z.object({
+  field: z.string(),
+  type: z.string(),
+  value: z.string(),
+  score: z.number().int(),
+  message: z.string().optional().describe('what is said of this object, where it is another than the message of the whole'),
+})
 export type RiskObjectValue = z.infer<typeof RiskObjectValue>
 
 /** What a run says of one row. It stays as it is until a run from a newer position says otherwise. */

@@ -25,6 +25,9 @@ export interface DetectionDeps {
 
 const Origin = z.enum(['config', 'api', 'file', 'default'])
 
+/** Where in the file. */
+const Problem = z.object({ line: z.number().int(), column: z.number().int(), message: z.string() })
+
 const DetectionView = z.object({
   id: z.string(),
   uuid: z.string().nullable(),
@@ -43,7 +46,9 @@ const DetectionView = z.object({
   origins: z.object({ enabled: Origin, cron: Origin, earliest: Origin, latest: Origin }).describe('where each setting comes from; the API can\'t change what the configuration sets'),
   definition: z.string().nullable().describe('hash of all that decides what the detection gives; null where the file has errors'),
   next_run: z.string().nullable(),
-  errors: z.array(z.object({ line: z.number().int(), column: z.number().int(), message: z.string() })),
+  errors: z.array(Problem),
+  warnings: z.array(Problem).describe('what runs otherwise than it may seem to'),
+  notes: z.array(Problem).describe('settings of the file that Hecate has its own way with'),
 }).meta({ id: 'Detection' })
 
 const RunView = z.object({
@@ -155,7 +160,7 @@ function slotMsOf (scheduled: TimeInput, time: TimeContext): number {
   return Math.floor(earliestUs / 1_000_000) * 1000
 }
 
-function toView ({ id, file, detection, settings, compiled, errors }: ActiveDetection, nextSlotMs: number | null): z.infer<typeof DetectionView> {
+function toView ({ id, file, detection, settings, compiled, errors, warnings, notes }: ActiveDetection, nextSlotMs: number | null): z.infer<typeof DetectionView> {
   return {
     id,
     uuid: detection?.uuid ?? null,
@@ -175,6 +180,8 @@ function toView ({ id, file, detection, settings, compiled, errors }: ActiveDete
     definition: compiled?.hash ?? null,
     next_run: nextSlotMs === null ? null : new Date(nextSlotMs).toISOString(),
     errors: [...errors],
+    warnings: [...warnings],
+    notes: [...notes],
   }
 }
 

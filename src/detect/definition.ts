@@ -38,10 +38,10 @@ export function compileDefinition (definition: Definition): CompiledDefinition {
 }
 
 /** SHA-256 of the definition's JSON, whose members are always in one order. */
-export function hashOf ({ detection_id, name, version, search, schedule, time_zone, risk, mitre_attack }: Definition): string {
+export function hashOf ({ detection_id, name, version, type, search, schedule, time_zone, risk, mitre_attack }: Definition): string {
   const { cron, earliest, latest } = schedule
   return createHash('sha256')
-    .update(JSON.stringify([detection_id, name, version, search, cron, earliest, latest, time_zone, risk, mitre_attack]))
+    .update(JSON.stringify([detection_id, name, version, type, search, cron, earliest, latest, time_zone, risk, mitre_attack]))
     .digest('hex')
 }
 

@@ -1,5 +1,5 @@
 import type { Override } from '../config.js'
-import type { Definition, Detection, Schedule } from '../detection.js'
+import type { Detection, Schedule } from '../detection.js'
 import { DEFAULT_SCHEDULE } from '../detection.js'
 import { AppError } from '../errors.js'
 import { expandMacros } from '../spl/macro.js'
@@ -9,7 +9,10 @@ import { SplError } from '../spl/errors.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { CompiledDefinition } from './definition.js'
 import { compileDefinition, ScheduleError } from './definition.js'
-import type { LoadedFile, Problem } from './load.js'
+import type { LoadedDetection } from './load.js'
+import type { Problem } from './place.js'
+import { START } from './place.js'
+import { findWarnings } from './warnings.js'
 
 /** Where a setting comes from. What the configuration sets, the API can't change. */
 export type Origin = 'config' | 'api' | 'file' | 'default'
@@ -20,7 +23,7 @@ export interface Settings {
   readonly origins: Readonly<Record<'enabled' | keyof Schedule, Origin>>
 }
 
-/** A detection as it runs now. `compiled` is null where its file has errors. */
+/** A detection as it runs now. `compiled` is null where its file has errors. Warnings and notes: see ReadDetection. */
 export interface ActiveDetection {
   readonly id: string
   readonly file: string
@@ -28,13 +31,15 @@ export interface ActiveDetection {
   readonly settings: Settings
   readonly compiled: CompiledDefinition | null
   readonly errors: readonly Problem[]
+  readonly warnings: readonly Problem[]
+  readonly notes: readonly Problem[]
 }
 
 export interface SettingsPatch { readonly enabled?: boolean | undefined, readonly schedule?: Partial<Schedule> | undefined }
 
 export interface DetectionsDeps {
   /** One of each id. */
-  readonly files: readonly LoadedFile[]
+  readonly files: readonly LoadedDetection[]
   readonly overrides: Readonly<Record<string, Override>>
   readonly macros: Macros
   readonly timeZone: string
@@ -46,48 +51,55 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
   const active = new Map<string, ActiveDetection>()
   for (const file of files) active.set(file.id, activate(file))
 
-  function activate (file: LoadedFile): ActiveDetection {
+  function activate (file: LoadedDetection): ActiveDetection {
     const settings = effectiveSettings(file)
-    const { compiled, errors } = compile(file, settings.schedule)
-    return { id: file.id, file: file.file, detection: file.detection, settings, compiled, errors: [...file.errors, ...errors] }
+    const { compiled, errors, warnings } = compile(file, settings.schedule)
+    return {
+      id: file.id, file: file.file, detection: file.detection, settings, compiled,
+      errors: [...file.errors, ...errors],
+      warnings: [...file.warnings, ...warnings],
+      notes: file.notes,
+    }
   }
 
-  function effectiveSettings ({ id, detection }: LoadedFile): Settings {
+  function effectiveSettings ({ id, detection }: LoadedDetection): Settings {
     const override = Object.hasOwn(overrides, id) ? overrides[id]! : {}
     const stored = store.setting(id)
     const origins: Record<string, Origin> = {}
-    const pick = <T>(name: 'enabled' | keyof Schedule, ofApi: T | null, ofFile: T, fileOrigin: Origin): T => {
+    const pick = <T>(name: 'enabled' | keyof Schedule, ofApi: T | null, ofFile: T | undefined, otherwise: T): T => {
       const ofConfig = override[name] as T | undefined
-      origins[name] = ofConfig !== undefined ? 'config' : ofApi !== null ? 'api' : fileOrigin
-      return ofConfig ?? ofApi ?? ofFile
+      origins[name] = ofConfig !== undefined ? 'config' : ofApi !== null ? 'api' : ofFile !== undefined ? 'file' : 'default'
+      return ofConfig ?? ofApi ?? ofFile ?? otherwise
     }
-    const enabled = pick('enabled', stored.enabled === null ? null : stored.enabled === 1, detection?.enabled_by_default ?? false, 'file')
+    const enabled = pick('enabled', stored.enabled === null ? null : stored.enabled === 1, detection?.enabled_by_default ?? false, false)
     const schedule = {
-      cron: pick('cron', stored.cron, DEFAULT_SCHEDULE.cron, 'default'),
-      earliest: pick('earliest', stored.earliest, DEFAULT_SCHEDULE.earliest, 'default'),
-      latest: pick('latest', stored.latest, DEFAULT_SCHEDULE.latest, 'default'),
+      cron: pick('cron', stored.cron, detection?.schedule.cron, DEFAULT_SCHEDULE.cron),
+      earliest: pick('earliest', stored.earliest, detection?.schedule.earliest, DEFAULT_SCHEDULE.earliest),
+      latest: pick('latest', stored.latest, detection?.schedule.latest, DEFAULT_SCHEDULE.latest),
     }
     return { enabled, schedule, origins: origins as Settings['origins'] }
   }
 
-  function compile ({ detection, searchPlace }: LoadedFile, schedule: Schedule): { compiled: CompiledDefinition | null, errors: Problem[] } {
-    if (detection === null || searchPlace === null) return { compiled: null, errors: [] }
+  function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
+    const failed = (...errors: Problem[]) => ({ compiled: null, errors, warnings: [] })
+    if (detection === null || placeInSearch === null) return failed()
     try {
-      parseSearch(detection.search, macros) // for errors that point into the text as it was written
-      const definition: Definition = {
+      const search = parseSearch(detection.search, macros) // for errors that point into the text as it was written
+      const compiled = compileDefinition({
         detection_id: detection.id,
         name: detection.name,
         version: detection.version,
+        type: detection.type,
         search: expandMacros(detection.search, macros).text,
         schedule,
         time_zone: timeZone,
         risk: detection.risk,
         mitre_attack: [...detection.mitre_attack],
-      }
-      return { compiled: compileDefinition(definition), errors: [] }
+      })
+      return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled) }
     } catch (error) {
-      if (error instanceof SplError) return { compiled: null, errors: [{ ...searchPlace, message: `search: ${error.message}` }] }
-      if (error instanceof ScheduleError) return { compiled: null, errors: [{ line: 1, column: 1, message: error.message }] }
+      if (error instanceof SplError) return failed({ ...placeInSearch(error.span.start), message: `search: ${error.message}`, detail: `search: ${error.detail}` })
+      if (error instanceof ScheduleError) return failed({ ...places.schedule ?? START, message: error.message })
       throw error
     }
   }

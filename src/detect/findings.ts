@@ -80,12 +80,21 @@ function bodyOf (definition: Definition, row: Row, slotMs: number, window: Windo
 
 /** One per value of each risk object's field; none where the row has no value (R100). */
 function riskObjects (objects: NonNullable<Definition['risk']>['risk_objects'], row: Row): RiskObjectValue[] {
-  return objects.flatMap(({ field, type, score }) => scalarsOf(row.values.get(field)).map(value => ({ field, type, value: toText(value), score })))
+  return objects.flatMap(({ field, type, score, message }) => scalarsOf(row.values.get(field)).map(value => ({
+    field, type, value: toText(value), score, ...(message === undefined ? {} : { message: fillMessage(message, row) }),
+  })))
+}
+
+const TOKEN = /\$([^$\s]+)\$/g
+
+/** The fields that a message has a place for. */
+export function messageFields (message: string): string[] {
+  return [...message.matchAll(TOKEN)].map(([, field]) => field!)
 }
 
 /** `$field$` becomes the row's value, of a multivalue all values on lines of their own; of a field that is not there it stays (R102). */
 function fillMessage (message: string, { values }: Row): string {
-  return message.replace(/\$([^$\s]+)\$/g, (token, field: string) => {
+  return message.replace(TOKEN, (token, field: string) => {
     const value = values.get(field)
     return value === undefined ? token : scalarsOf(value).map(toText).join('\n')
   })

@@ -42,7 +42,9 @@ export async function runSlot (compiled: CompiledDefinition, slotMs: number, nex
   try {
     const position = events.position() // what the run sees, however long it takes
     const { rows, scannedEvents, warnings } = await evaluate(compiled, slotMs, window, position, deps)
-    const { findings: found, twins } = toFindings(compiled.definition, compiled.plan, rows, slotMs, window)
+    const { findings: found, twins } = compiled.definition.type === 'Hunting' // its rows are all that it gives
+      ? { findings: [], twins: 0 }
+      : toFindings(compiled.definition, compiled.plan, rows, slotMs, window)
     const drafts: FindingDraft[] = []
     for (const one of found) drafts.push(await toDraft(one, compiled.plan, window, position, deps))
     const run = findings.commitRun({
