@@ -54,17 +54,23 @@ export function decodeBlock (data: Buffer): BlockItem[] {
   if (format !== FORMAT) throw new Error(`unknown block format ${format}`)
   const count = block.readUInt32LE(1)
   const { times, kinds, filledAt } = offsets(count)
-  const read: (Omit<BlockItem, 'filled'> & { filled: number })[] = []
+  const ends: number[] = []
+  let end = HEADER_BYTES + count * ITEM_BYTES
+  for (let i = 0; i < count; i++) ends.push(end += block.readUInt32LE(HEADER_BYTES + i * 4))
+  const texts = JSON.parse(block.toString('utf8', end)) as string[]
   let at = HEADER_BYTES + count * ITEM_BYTES
-  for (let i = 0; i < count; i++) {
-    const length = block.readUInt32LE(HEADER_BYTES + i * 4)
+  return ends.map((end, i) => {
     const kind = KINDS[block.readUInt8(kinds + i)]
     if (kind === undefined) throw new Error('unknown kind of event in a block')
-    read.push({ kind, bytes: block.subarray(at, at + length), indexTimeUs: block.readDoubleLE(times + i * 8), filled: block.readUInt32LE(filledAt + i * 4) })
-    at += length
-  }
-  const texts = JSON.parse(block.toString('utf8', at)) as string[]
-  return read.map(item => ({ ...item, filled: texts[item.filled - 1] ?? null }))
+    const item: BlockItem = {
+      kind,
+      bytes: block.subarray(at, end),
+      indexTimeUs: block.readDoubleLE(times + i * 8),
+      filled: texts[block.readUInt32LE(filledAt + i * 4) - 1] ?? null,
+    }
+    at = end
+    return item
+  })
 }
 
 function offsets (count: number) {

@@ -141,9 +141,15 @@ function readOnce (requests: readonly AppendRequest[], options: WriterOptions, f
 function readRequest (request: AppendRequest, options: WriterOptions): ReadRequest {
   const events: PendingEvent[] = []
   const body = new Uint8Array(request.body)
+  const fill = Object.entries(request.fill)
+  let ownTimes = 0
+  let filled = 0
   const take = (event: ParsedEvent): void => {
     if (events.length === MAX_REQUEST_EVENTS) throw new AppError('too_large', `a request can hold ${MAX_REQUEST_EVENTS} events`)
-    events.push(toPending(event, body, request))
+    const pending = toPending(event, body, request, fill)
+    if (pending.isOwnTime) ownTimes++
+    if (pending.filled !== null) filled++
+    events.push(pending)
   }
   try {
     const rules: BodyRules = {
@@ -154,16 +160,13 @@ function readRequest (request: AppendRequest, options: WriterOptions): ReadReque
       maxEventBytes: options.maxEventBytes,
     }
     const outcome = request.format === 'lines' ? parseLines(body, rules, take) : parseBody(body, { ...rules, compatibility: options.compatibility }, take)
-    const count = (isIt: (event: PendingEvent) => boolean) => events.reduce((sum, event) => isIt(event) ? sum + 1 : sum, 0)
-    const ownTimes = count(({ isOwnTime }) => isOwnTime)
-    const filled = count(event => event.filled !== null)
     return { result: { stored: events.length, ...outcome, ownTimes, filled, resent: false }, events, hash: null }
   } catch (error) {
     return { result: { error: error as Error }, events: [], hash: null } // a defect must not take the others' events with it
   }
 }
 
-function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, timeFrom, fill }: AppendRequest): PendingEvent {
+function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, timeFrom }: AppendRequest, fill: readonly [name: string, text: string][]): PendingEvent {
   const payload = toPayload(parsed.event, parsed.sourcetype)
   const { host, source, index } = parsed
   const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw) : null
@@ -177,8 +180,8 @@ function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, 
     payload,
     get raw () { return parsed.raw },
   }
-  const missing = Object.keys(fill).filter(name => fieldOf(event, name) === undefined)
-  const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing.map(name => [name, fill[name]])))
+  const missing = fill.filter(([name]) => fieldOf(event, name) === undefined)
+  const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing))
   event.fields = joinFilled(event.fields, filled)
   let odd = false
   const columns = FIELDS.map(field => {
