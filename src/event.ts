@@ -50,6 +50,18 @@ export type Value = Scalar | readonly Scalar[]
 /** Deeper JSON is refused: `JSON.parse` takes a million levels, but what reads the event later would overflow. */
 export const MAX_JSON_DEPTH = 256
 
+/** The decimals of a second as microseconds; what is finer is cut. */
+export function fractionUs (decimals = ''): number {
+  return Number(decimals.slice(0, 6).padEnd(6, '0'))
+}
+
+/** The minutes east of Greenwich of `Z`, `+01:00` or `+0100`. */
+export function zoneMinutes (zone: string): number {
+  if (zone === 'Z' || zone === 'z') return 0
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2))
+  return zone.startsWith('-') ? -minutes : minutes
+}
+
 /** A time in replies: RFC 3339 in UTC, with microseconds where it has some. */
 export function toRfc3339 (timeUs: number): string {
   const iso = new Date(Math.floor(timeUs / 1000)).toISOString()

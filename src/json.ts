@@ -74,6 +74,16 @@ function flatten (json: unknown, path: string, lists: Map<string, Scalar[]>): vo
   }
 }
 
+/** The object or array that a text is the JSON of, no deeper than MAX_JSON_DEPTH; null for other text. */
+export function parseJsonObject (text: string): object | null {
+  if (!/^\s*[[{]/.test(text) || !isShallow(text)) return null
+  try {
+    return JSON.parse(text) as object
+  } catch {
+    return null
+  }
+}
+
 /** Whether no array or object of a JSON text lies deeper than MAX_JSON_DEPTH. Of text that is no JSON it says nothing. */
 export function isShallow (text: string): boolean {
   let depth = 0

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore } from '../store/control/ledger.js'
+import { registerGauge } from '../store/metrics.js'
 
 /** Runs and the ledger. The label `detection` is a file's name. */
 export function openDetectMetrics (registry: Registry, { ledger, findings, now }: { ledger: LedgerStore, findings: FindingStore, now: () => number }) {
@@ -11,10 +12,9 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
   const seconds = new Histogram({ name: 'hecate_detection_run_seconds', help: 'How long runs took.', labelNames, buckets: [0.01, 0.1, 0.5, 1, 5, 30, 120], registers })
   const found = new Counter({ name: 'hecate_findings_total', help: 'Findings that runs created or revised.', labelNames: ['detection', 'change'], registers })
   const twins = new Counter({ name: 'hecate_detection_twin_rows_total', help: 'Rows whose key another row of the run had too.', labelNames, registers })
-  const gauge = (name: string, help: string, read: () => number) => new Gauge({ name, help, registers, collect () { this.set(read()) } })
-  gauge('hecate_ledger_owed_slots', 'Slots that are owed and have not failed.', () => ledger.counts().owed)
-  gauge('hecate_ledger_failed_slots', 'Slots whose last run failed.', () => ledger.counts().failed)
-  gauge('hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed; 0 without.', () => {
+  registerGauge(registry, 'hecate_ledger_owed_slots', 'Slots that are owed and have not failed.', () => ledger.counts().owed)
+  registerGauge(registry, 'hecate_ledger_failed_slots', 'Slots whose last run failed.', () => ledger.counts().failed)
+  registerGauge(registry, 'hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed; 0 without.', () => {
     const oldestMs = ledger.counts().oldest_owed_ms
     return oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000
   })

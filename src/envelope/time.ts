@@ -1,4 +1,4 @@
-import { ALL_TIME } from '../event.js'
+import { ALL_TIME, fractionUs } from '../event.js'
 
 const SECONDS = /^\s*(-?)(\d{1,20})(?:\.(\d*))?\s*$/
 
@@ -23,11 +23,7 @@ export function parseTime (text: string): number | null {
 /** Nanoseconds are cut as text: a double does not hold their 19 digits. */
 function toMicros (text: string, fraction: string): number {
   const whole = Number(text)
-  if (whole < FIRST_MILLISECONDS) return whole * 1_000_000 + digits(fraction, 6)
-  if (whole < FIRST_NANOSECONDS) return whole * 1_000 + digits(fraction, 3)
+  if (whole < FIRST_MILLISECONDS) return whole * 1_000_000 + fractionUs(fraction)
+  if (whole < FIRST_NANOSECONDS) return whole * 1_000 + Math.floor(fractionUs(fraction) / 1_000)
   return Number(text.slice(0, -3))
-}
-
-function digits (fraction: string, count: number): number {
-  return Number(fraction.slice(0, count).padEnd(count, '0'))
 }

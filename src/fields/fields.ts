@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Metadata, Value } from '../event.js'
 import { toSeconds } from '../event.js'
-import { isShallow, jsonFields, lookupJsonField, toFieldValue, toValue } from '../json.js'
+import { jsonFields, lookupJsonField, parseJsonObject, toFieldValue, toValue } from '../json.js'
 import type { Mapping } from './tables.js'
 import { COLUMNS, isWrappable, MAPPED_FIELDS, ROUTES, TETRAGON_KEYS } from './tables.js'
 
@@ -70,12 +70,7 @@ export function fieldsOf (event: IndexedEvent): Map<string, Value> {
 
 function toObject (event: unknown): object | null {
   if (typeof event === 'object') return event
-  if (typeof event !== 'string' || !/^\s*[[{]/.test(event) || !isShallow(event)) return null
-  try {
-    return JSON.parse(event) as object
-  } catch {
-    return null
-  }
+  return typeof event === 'string' ? parseJsonObject(event) : null
 }
 
 const NO_FIELDS: Readonly<Record<string, Mapping>> = {}

@@ -1,4 +1,4 @@
-import { ALL_TIME } from '../event.js'
+import { ALL_TIME, fractionUs, zoneMinutes } from '../event.js'
 
 /** The members of a JSON event that say when it was, the first that has a time: Tetragon's (isovalent-events.md section 1), then common ones. */
 const TIME_MEMBERS = ['time', '_time', '@timestamp', 'timestamp'] as const
@@ -29,7 +29,7 @@ export function ownTime (payload: object | null, raw: string): number | null {
 
 function parseOwnTime (text: string): number | null {
   const seconds = EPOCH.exec(text)
-  if (seconds !== null) return Number(seconds[1]) * 1_000_000 + micros(seconds[2])
+  if (seconds !== null) return Number(seconds[1]) * 1_000_000 + fractionUs(seconds[2])
   const milliseconds = EPOCH_MILLISECONDS.exec(text)
   if (milliseconds !== null) return Number(milliseconds[1]) * 1_000
   const date = RFC_3339.exec(text)
@@ -38,16 +38,6 @@ function parseOwnTime (text: string): number | null {
   const ms = Date.parse(`${day}T${clock}Z`)
   // Date takes a 30th of February for a day of March.
   if (!Number.isFinite(ms) || new Date(ms).toISOString().slice(0, 10) !== day) return null
-  const timeUs = (ms - offsetMs(zone)) * 1_000 + micros(fraction)
+  const timeUs = (ms - zoneMinutes(zone) * 60_000) * 1_000 + fractionUs(fraction)
   return timeUs >= 0 && timeUs < ALL_TIME.latestUs ? timeUs : null
-}
-
-function micros (fraction = ''): number {
-  return Number(fraction.slice(0, 6).padEnd(6, '0'))
-}
-
-function offsetMs (zone: string): number {
-  if (zone === 'Z' || zone === 'z') return 0
-  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2))
-  return (zone.startsWith('-') ? -minutes : minutes) * 60_000
 }

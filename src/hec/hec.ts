@@ -172,10 +172,11 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
   const { token, channel, body, bytes } = letIn(request)
   if (bytes === 0) throw new HecError(5)
   const nowMs = deps.now()
+  const sender = senderOf(token, channel)
   let place: AckPlace | null = null
   try {
-    place = token.ack ? deps.acks.reserve(ackKey(token, channel), nowMs) : null
-    const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender: `${token.hash} ${channel}` })
+    place = token.ack ? deps.acks.reserve(sender, nowMs) : null
+    const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender })
     deps.metrics.count(token.name, outcome, bytes)
     deps.usage.stored(token, outcome.resent ? 0 : outcome.stored, deps.now())
     const { code, number } = toCode(outcome)
@@ -192,14 +193,15 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
 async function answerPoll (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: HecDeps) {
   const { token, channel, body, bytes } = letIn(request)
   try {
-    const acks = deps.acks.query(ackKey(token, channel), parseAckQuery(body), deps.now())
+    const acks = deps.acks.query(senderOf(token, channel), parseAckQuery(body), deps.now())
     return reply.header('content-type', JSON_TYPE).send(emitAcks(acks))
   } finally {
     deps.budget.give(bytes)
   }
 }
 
-function ackKey (token: HashedToken, channel: string): string {
+/** One text for a token and a channel: whose ids, and whose re-sends. */
+function senderOf (token: HashedToken, channel: string): string {
   return `${token.hash} ${channel}`
 }
 

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import type { AppendOutcome } from '../store/events.js'
+import { registerGauge } from '../store/metrics.js'
 import type { Acks } from './ack.js'
 import type { HecCode } from './reply.js'
 
@@ -15,12 +16,8 @@ export function openHecMetrics (registry: Registry, { acks, now }: { acks: Acks,
   const resends = new Counter({ name: 'hecate_hec_resends_total', help: 'Requests that had been stored before and were not stored again, by token.', labelNames: ['token'], registers })
   const ownTimes = new Counter({ name: 'hecate_hec_own_times_total', help: 'Events whose time was read from themselves, by token.', labelNames: ['token'], registers })
   const filled = new Counter({ name: 'hecate_hec_filled_total', help: 'Events that got a field of the token\'s defaults, by token.', labelNames: ['token'], registers })
-  gauge('hecate_hec_ack_channels', 'Channels of indexer acknowledgement.', () => acks.count(now()).channels)
-  gauge('hecate_hec_ack_pending', 'Ids of indexer acknowledgement that were not asked for yet.', () => acks.count(now()).pending)
-  function gauge (name: string, help: string, read: () => number): void {
-    registry.registerMetric(new Gauge({ name, help, registers: [], collect () { this.set(read()) } }))
-  }
-
+  registerGauge(registry, 'hecate_hec_ack_channels', 'Channels of indexer acknowledgement.', () => acks.count(now()).channels)
+  registerGauge(registry, 'hecate_hec_ack_pending', 'Ids of indexer acknowledgement that were not asked for yet.', () => acks.count(now()).pending)
   return {
     reply (code: HecCode, status: number): void {
       replies.inc({ code, status })

@@ -1,4 +1,5 @@
 import { IANAZone } from 'luxon'
+import { fractionUs, zoneMinutes } from '../event.js'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 
@@ -47,7 +48,7 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
   '%T': { pattern: '\\d\\d?:\\d\\d?:\\d\\d?', take: (parts, text) => { [parts.hour, parts.minute, parts.second] = text.split(':').map(Number) as [number, number, number] } },
   '%y': number('\\d\\d', (parts, value) => { parts.year = value < 69 ? 2000 + value : 1900 + value }),
   '%Y': number('\\d{4}', (parts, value) => { parts.year = value }),
-  '%z': { pattern: '[Zz]|[+-]\\d\\d:?\\d\\d', take: (parts, text) => { parts.offsetMinutes = toMinutes(text) } },
+  '%z': { pattern: '[Zz]|[+-]\\d\\d:?\\d\\d', take: (parts, text) => { parts.offsetMinutes = zoneMinutes(text) } },
   '%Z': { pattern: Object.keys(ZONES).sort((a, b) => b.length - a.length).join('|'), take: (parts, text) => { parts.offsetMinutes = ZONES[text]! } },
 }
 
@@ -66,7 +67,7 @@ export function compileTimeParser (format: string, timeZone: string, nowMs: numb
       const [, dot, width, letter] = subseconds
       const digits = `(\\d{1,${width === '' ? (letter === 'N' ? 9 : 3) : width}})`
       pattern += dot === '' ? digits : `(?:\\.${digits})?`
-      takes.push((parts, text) => { parts.micros = Number(text.slice(0, 6).padEnd(6, '0')) })
+      takes.push((parts, text) => { parts.micros = fractionUs(text) })
     } else if (piece.startsWith('%')) {
       pattern += `(${DIRECTIVES[piece]!.pattern})`
       takes.push(DIRECTIVES[piece]!.take)
@@ -130,10 +131,4 @@ function literal (pattern: string): Directive {
 
 function monthName (): Directive {
   return { pattern: `(?:${MONTHS.map(name => [...name].map(letter => `[${letter}${letter.toUpperCase()}]`).join('')).join('|')})[a-z]{0,6}`, take: (parts, text) => { parts.month = MONTHS.indexOf(text.slice(0, 3).toLowerCase()) + 1 } }
-}
-
-function toMinutes (text: string): number {
-  if (/^z$/i.test(text)) return 0
-  const minutes = Number(text.slice(1, 3)) * 60 + Number(text.slice(-2))
-  return text.startsWith('-') ? -minutes : minutes
 }

@@ -1,4 +1,5 @@
 import { DateTime } from 'luxon'
+import { fractionUs } from '../event.js'
 
 const UNITS: Readonly<Record<string, 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks' | 'months' | 'quarters' | 'years'>> = {
   s: 'seconds', sec: 'seconds', secs: 'seconds', second: 'seconds', seconds: 'seconds',
@@ -42,15 +43,15 @@ export function parseTimeText (text: string, nowMs: number, timeZone: string): n
   if (text.length > MAX_LENGTH) return null
   const seconds = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?$/.exec(text)
   if (seconds !== null) {
-    const [, sign, whole, fraction = ''] = seconds
-    const micros = Number(whole) * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'))
+    const [, sign, whole, fraction] = seconds
+    const micros = Number(whole) * 1_000_000 + fractionUs(fraction)
     return sign === '-' ? -micros : micros
   }
   const date = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(?:[Zz]|[+-]\d\d:\d\d)$/.exec(text)
   if (date !== null) {
     const time = DateTime.fromISO(text.replace(' ', 'T').replace(/\.\d+/, '').toUpperCase())
     if (!time.isValid) return null
-    return time.toMillis() * 1000 + Number((date[1] ?? '').slice(0, 6).padEnd(6, '0'))
+    return time.toMillis() * 1000 + fractionUs(date[1])
   }
   const relative = parseTimeModifier(text, nowMs, timeZone)
   return relative === null ? null : relative * 1000

@@ -8,6 +8,16 @@ export function toText (value: Scalar): string {
   return typeof value === 'string' ? value : String(value)
 }
 
+/** One key for values that are told apart by their text; the lengths keep ("a", "bc") and ("ab", "c") apart. */
+export function toKey (scalars: readonly Scalar[]): string {
+  let key = ''
+  for (const scalar of scalars) {
+    const text = toText(scalar)
+    key += `${text.length}:${text}`
+  }
+  return key
+}
+
 /** The number that a value is or looks like (R50), else null. Never NaN or infinite. */
 export function toNumber (value: Scalar): number | null {
   if (typeof value === 'number') return Number.isFinite(value) ? value : null

@@ -2,20 +2,14 @@ import type { Registry } from 'prom-client'
 import { Gauge } from 'prom-client'
 import type { EventStore } from './events.js'
 
+/** A gauge that is read when Prometheus asks. */
+export function registerGauge (registry: Registry, name: string, help: string, read: () => number): void {
+  registry.registerMetric(new Gauge({ name, help, registers: [], collect () { this.set(read()) } }))
+}
+
 /** What the event store holds, read when Prometheus asks. */
 export function openStoreMetrics (registry: Registry, events: EventStore): void {
-  const gauges = {
-    events: 'Events stored.',
-    partitions: 'Partitions, one per day of arrival.',
-    bytesOnDisk: 'Bytes of the partitions on disk.',
-  }
-  for (const [key, help] of Object.entries(gauges)) {
-    const name = `hecate_store_${key === 'bytesOnDisk' ? 'bytes' : key}`
-    registry.registerMetric(new Gauge({
-      name,
-      help,
-      registers: [],
-      collect () { this.set(events.stats()[key as keyof typeof gauges]) },
-    }))
-  }
+  registerGauge(registry, 'hecate_store_events', 'Events stored.', () => events.stats().events)
+  registerGauge(registry, 'hecate_store_partitions', 'Partitions, one per day of arrival.', () => events.stats().partitions)
+  registerGauge(registry, 'hecate_store_bytes', 'Bytes of the partitions on disk.', () => events.stats().bytesOnDisk)
 }

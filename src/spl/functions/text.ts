@@ -6,7 +6,7 @@ import type { Regex } from '../regex.js'
 import { isMultivalue } from '../value.js'
 import { formatText, parseFormat } from './printf.js'
 import type { EvalContext, EvalFunction, Fault, FunctionTable } from './function.js'
-import { anyValue, asNumber, asText, cut, literalText, MAX_VALUES, ofText, perValue, prepared, toFinite, toResult } from './function.js'
+import { anyValue, asNumber, asText, cut, literalText, MAX_TEXT, MAX_VALUES, ofText, perValue, prepared, toFinite, toResult } from './function.js'
 
 /** Characters that trim takes away unless it is told others. */
 const BLANKS = ' \t'
@@ -62,7 +62,7 @@ export const TEXT_FUNCTIONS: FunctionTable = [
       return perValue(x!, fields => {
         const regex = regexOf(fields)
         const template = templateOf(fields)
-        return regex === null || template === null ? null : text => replaceAll(text, regex, template)
+        return regex === null || template === null ? null : text => replaceMatches(text, regex, template) ?? cut(text)
       })
     },
   }],
@@ -148,16 +148,24 @@ function parseReplacement (text: string): (string | number)[] {
   return [...text.matchAll(/\\(\d{1,2})|\\(\\)|(?:[^\\]|\\(?![\d\\]))+/g)].map(([whole, group, backslash]) => group === undefined ? backslash ?? whole : Number(group))
 }
 
-function replaceAll (text: string, regex: Regex, template: readonly (string | number)[]): string {
+/**
+ * A text with all its matches replaced, or with the one of that number (from 1); a number in the template is a group. Null where nothing is
+ * replaced. As long as a text may be.
+ */
+export function replaceMatches (text: string, regex: Regex, template: readonly (string | number)[], which: number | 'all' = 'all'): string | null {
   let replaced = ''
   let from = 0
+  let number = 0
+  let isReplaced = false
   for (const { start, end, groups } of regex.matches(text)) {
+    if (which !== 'all' && ++number < which) continue
     replaced += text.slice(from, start)
     for (const piece of template) replaced += typeof piece === 'string' ? piece : groups[piece] ?? ''
     from = end
-    if (replaced.length > 2 * text.length + 1_000_000) break // it is cut anyway
+    isReplaced = true
+    if (which !== 'all' || replaced.length > MAX_TEXT) break
   }
-  return cut(replaced + text.slice(from))
+  return isReplaced ? cut(replaced + text.slice(from)) : null
 }
 
 function countCharacters (text: string): number {

@@ -5,7 +5,7 @@ import { compileColumnTest } from './table.js'
 
 /** Sets a field to the sum of the row's numbers, or of those in the fields named, in that order; a multivalue is no number. */
 export function compileAddtotals ({ fields, as }: AddtotalsStage): (row: Row) => void {
-  const tests = (fields.length === 0 ? ['*'] : fields).map(field => field.includes('*') ? compileColumnTest(field) : (name: string) => name === field)
+  const tests = (fields.length === 0 ? ['*'] : fields).map(compileColumnTest)
   return ({ values }) => {
     let sum = 0
     for (const name of new Set(tests.flatMap(test => [...values.keys()].filter(test)))) {

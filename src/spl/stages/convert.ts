@@ -21,7 +21,7 @@ export function compileConvert (stage: ConvertStage, timeZone: string): (row: Ro
     const matches = one.field.includes('*') ? compileColumnTest(one.field) : null
     return { ...one, matches, convert: one.function === 'num' ? convert : (value: Scalar) => convert(value) ?? value }
   })
-  const untouched = stage.conversions.filter(one => one.function === 'none').map(({ field }) => field.includes('*') ? compileColumnTest(field) : (name: string) => name === field)
+  const untouched = stage.conversions.filter(one => one.function === 'none').map(({ field }) => compileColumnTest(field))
   const change = ({ values }: Row, field: string, as: string, convert: Conversion) => {
     const value = values.get(field)
     if (value === undefined) return

@@ -1,6 +1,6 @@
 import type { DedupStage } from '../ast.js'
 import type { Row } from '../row.js'
-import { toScalars, toText } from '../value.js'
+import { toKey, toScalars } from '../value.js'
 import { openHolder } from './hold.js'
 import { sortRows } from './sort.js'
 
@@ -40,14 +40,14 @@ function countRuns (count: number): (key: string) => boolean {
   }
 }
 
-/** Null where a field is missing. The lengths keep ("a", "bc") and ("ab", "c") apart. */
+/** Null where a field is missing. */
 function keyOf ({ values }: Row, fields: readonly string[]): string | null {
   let key = ''
   for (const field of fields) {
     const value = values.get(field)
     if (value === undefined) return null
-    const texts = toScalars(value).map(toText)
-    key += `${texts.length}[${texts.map(text => `${text.length}:${text}`).join('')}`
+    const scalars = toScalars(value)
+    key += `${scalars.length}[${toKey(scalars)}`
   }
   return key
 }

@@ -1,6 +1,6 @@
 import type { EventstatsStage } from '../ast.js'
 import type { Row, Scalar } from '../row.js'
-import { toScalars, toText } from '../value.js'
+import { toKey, toScalars } from '../value.js'
 import { holdRows } from './hold.js'
 import { openStats } from './stats.js'
 
@@ -13,10 +13,10 @@ export function eventstats (stage: EventstatsStage): (rows: Iterable<Row>) => It
     const held = holdRows(rows, 'eventstats')
     const stats = openStats({ ...stage, kind: 'stats' })
     for (const row of held) stats.add(row)
-    const groups = new Map(stats.rows().map(({ values, origin }) => [keyOf(origin as readonly Scalar[]), values]))
+    const groups = new Map(stats.rows().map(({ values, origin }) => [toKey(origin as readonly Scalar[]), values]))
     for (const row of held) {
       const by = stage.by.map(field => toScalars(row.values.get(field))[0])
-      const group = by.includes(undefined) ? undefined : groups.get(keyOf(by as readonly Scalar[]))
+      const group = by.includes(undefined) ? undefined : groups.get(toKey(by as readonly Scalar[]))
       if (group !== undefined) {
         for (const { as } of stage.aggregates) {
           const value = group.get(as)
@@ -27,8 +27,4 @@ export function eventstats (stage: EventstatsStage): (rows: Iterable<Row>) => It
       yield row
     }
   }
-}
-
-function keyOf (by: readonly Scalar[]): string {
-  return JSON.stringify(by.map(toText))
 }

@@ -4,7 +4,7 @@ import { compileColumnTest } from './table.js'
 
 /** The names that `fields` leaves of a row's, in order: internal ones first, then the list's (R74). */
 export function compileFieldList ({ mode, fields }: Pick<FieldsStage, 'mode' | 'fields'>): (names: Iterable<string>) => string[] {
-  const tests = fields.map(field => field.includes('*') ? compileColumnTest(field) : (name: string) => name === field)
+  const tests = fields.map(compileColumnTest)
   const isListed = (name: string) => tests.some(test => test(name))
   if (mode === 'remove') return names => [...names].filter(name => !isListed(name))
   return names => {

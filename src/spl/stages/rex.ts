@@ -1,14 +1,10 @@
 import type { RexStage, SedStage } from '../ast.js'
+import { MAX_VALUES } from '../functions/function.js'
+import { replaceMatches } from '../functions/text.js'
 import type { Regex, RegexMatch } from '../regex.js'
 import { compileRegex } from '../regex.js'
 import type { Row, Scalar } from '../row.js'
 import { mapValue, toScalars, toText, toValue } from '../value.js'
-
-/** A field gets this many values at most. */
-const MAX_VALUES = 100_000
-
-/** Text that a replacement makes is cut at this length. */
-const MAX_TEXT = 1_000_000
 
 /**
  * Sets fields to what the pattern's named groups take: of the first match, or of as many as there may be. Of a multivalue the values
@@ -60,19 +56,5 @@ function compileScript (script: SedStage['script'], tooCostly: () => void): (tex
     return text => Array.from(text, letter => letters.get(letter) ?? letter).join('')
   }
   const regex = compileRegex(script.pattern, tooCostly)
-  return text => replaceMatches(regex, text, script.parts, script.which)
-}
-
-function replaceMatches (regex: Regex, text: string, parts: readonly (string | number)[], which: number | 'all'): string {
-  let result = ''
-  let from = 0
-  let number = 0
-  for (const { start, end, groups } of regex.matches(text)) {
-    if (which !== 'all' && ++number < which) continue
-    result += text.slice(from, start) + parts.map(part => typeof part === 'string' ? part : groups[part] ?? '').join('')
-    from = end
-    if (which !== 'all' || result.length > MAX_TEXT) break
-  }
-  result += text.slice(from)
-  return result.length <= MAX_TEXT || from === 0 ? result : result.slice(0, MAX_TEXT).toWellFormed()
+  return text => replaceMatches(text, regex, script.parts, script.which) ?? text
 }

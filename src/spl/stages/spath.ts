@@ -1,5 +1,5 @@
 import type { SpathStage } from '../ast.js'
-import { isShallow, jsonFields, toFieldValue } from '../../json.js'
+import { jsonFields, parseJsonObject, toFieldValue } from '../../json.js'
 import type { Row, Scalar } from '../row.js'
 import { toScalars, toText, toValue } from '../value.js'
 
@@ -10,8 +10,8 @@ import { toScalars, toText, toValue } from '../value.js'
 export function compileSpath ({ input, path, output }: SpathStage): (row: Row) => void {
   return ({ values }) => {
     for (const scalar of toScalars(values.get(input)).slice(0, 1)) {
-      const json = parseJson(toText(scalar))
-      if (json === undefined) continue
+      const json = parseJsonObject(toText(scalar))
+      if (json === null) continue
       if (path === null) {
         for (const [name, value] of jsonFields(json)) values.set(name, value)
       } else {
@@ -21,16 +21,6 @@ export function compileSpath ({ input, path, output }: SpathStage): (row: Row) =
         if (value !== undefined) values.set(output, value)
       }
     }
-  }
-}
-
-/** An object or an array; undefined for other text. */
-function parseJson (text: string): object | undefined {
-  if (!/^\s*[[{]/.test(text) || !isShallow(text)) return undefined
-  try {
-    return JSON.parse(text) as object
-  } catch {
-    return undefined
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Aggregate, StatsStage } from '../ast.js'
 import type { Row, Scalar, Value } from '../row.js'
-import { compareScalars, compareUtf8, isMultivalue, toScalars, toText, toValue } from '../value.js'
+import { compareScalars, compareUtf8, isMultivalue, toKey, toScalars, toText, toValue } from '../value.js'
 
 /**
  * An aggregate over a part of the events, made elsewhere: for count the number; for dc, values, min and max the values of the
@@ -23,11 +23,7 @@ export function openStats (stage: StatsStage, onGroup: (by: readonly Scalar[]) =
   if (stage.by.length === 0) groupOf([]) // without BY there is one row even of no input (R43)
 
   function groupOf (by: readonly Scalar[]): Group {
-    let key = ''
-    for (const value of by) {
-      const text = toText(value)
-      key += `${text.length}:${text}` // the length keeps ("a", "bc") and ("ab", "c") apart
-    }
+    const key = toKey(by)
     const known = groups.get(key)
     if (known === undefined) {
       const group = { by: [...by], aggregates: stage.aggregates.map(openAccumulator) }

@@ -17,7 +17,7 @@ export function compileTable (stage: TableStage): (row: Row) => Row {
   }
 }
 
-/** Names are case-sensitive (R5). Internal fields such as `_time` match only where the pattern begins with `_`. */
+/** A test for the names that a field list's entry means, a wildcard or one name. Names are case-sensitive (R5). Internal fields such as `_time` match only where the pattern begins with `_`. */
 export function compileColumnTest (pattern: string): (name: string) => boolean {
   const matches = compileWildcard(pattern)
   return name => matches(name) && (!name.startsWith('_') || pattern.startsWith('_'))
