@@ -37,7 +37,7 @@ export interface AppDeps extends DetectionDeps, TokenDeps {
   readonly hecMetrics: HecMetrics
   readonly maxBodyBytes: number
   readonly timeFrom: HecDeps['timeFrom']
-  readonly macros: Macros
+  readonly macros: () => Macros
   readonly readiness: () => Readiness
   /** Set once SIGTERM came: HEC refuses, and every reply closes its connection. */
   readonly isShuttingDown: () => boolean

@@ -78,7 +78,7 @@ const Config = z.strictObject({
   detections: z.strictObject({
     shipped: z.boolean().default(true),
     paths: z.array(z.string().min(1)).default([]),
-    macros: z.tuple([], NOT_YET).default([]),
+    macros: z.array(z.string().min(1)).default([]),
     lookups: z.tuple([], NOT_YET).default([]),
     define: z.record(z.string(), z.string()).default({}),
     overrides: z.record(z.string(), Override).default({}),
@@ -169,13 +169,14 @@ function readFile (path: string): { tree: Record<string, unknown>, lineOf: (path
 
 /** Paths in the file are relative to it (contract). */
 function resolvePaths (tree: Record<string, unknown>, base: string): Record<string, unknown> {
-  const copy = structuredClone(tree) as { data?: { dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: { paths?: unknown } }
+  const copy = structuredClone(tree) as { data?: { dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: Record<string, unknown> }
   if (typeof copy.data?.dir === 'string') copy.data.dir = resolve(base, copy.data.dir)
   const tls = copy.listen?.tls
   if (typeof tls?.cert === 'string') tls.cert = resolve(base, tls.cert)
   if (typeof tls?.key === 'string') tls.key = resolve(base, tls.key)
-  if (Array.isArray(copy.detections?.paths)) {
-    copy.detections.paths = copy.detections.paths.map(path => typeof path === 'string' ? resolve(base, path) : path)
+  for (const key of ['paths', 'macros']) {
+    const paths = copy.detections?.[key]
+    if (Array.isArray(paths)) copy.detections![key] = paths.map((path: unknown) => typeof path === 'string' ? resolve(base, path) : path)
   }
   return copy as Record<string, unknown>
 }

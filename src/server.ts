@@ -12,9 +12,10 @@ import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
 import { openDetections } from './detect/detections.js'
 import { openLedger } from './detect/ledger.js'
-import { loadDetectionFiles } from './detect/load.js'
-import { toMacros } from './detect/macros.js'
+import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
+import { openFolders } from './detect/folders.js'
 import { openDetectMetrics } from './detect/metrics.js'
+import type { Problem } from './detect/place.js'
 import { openAcks } from './hec/ack.js'
 import { openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
@@ -59,8 +60,9 @@ const USAGE_FLUSH_MS = 5_000
  * Nothing listens or runs before `start`. Throws ConfigError, LockedError, SchemaError.
  */
 export async function openServer (config: Config, { clock, log, version }: ServerDeps) {
-  const files = loadFiles(config)
-  checkOverrides(config, files.map(({ id }) => id))
+  const folders = openFolders(foldersOf(config))
+  const content = readFolders(folders, config)
+  checkOverrides(config, content.detections.map(({ id }) => id))
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
@@ -84,17 +86,14 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
   const findings = openFindingStore(control)
-  const macros = toMacros(config.detections.define)
   const detections = openDetections({
-    files,
+    files: content.detections,
     overrides: config.detections.overrides,
-    macros,
+    macros: content.macros,
     timeZone: config.timezone,
     store: detectionStore,
   })
-  for (const { file, errors } of detections.list()) {
-    for (const { line, column, message } of errors) log.error({ file, line, column, reason: message }, 'detection can not run')
-  }
+  logProblems(content)
 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const stop = new AbortController()
@@ -128,7 +127,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     detections,
     ledger,
     findings,
-    macros,
+    macros: detections.macros,
     signal: stop.signal,
     credentials,
     usage,
@@ -162,6 +161,15 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       if (!stop.signal.aborted) log.error({ err }, 'the ledger could not be worked on')
       return nowMs + LEDGER_PAUSE_MS
     }
+  }
+
+  /** What can't run or can't be used; the API shows the rest too. */
+  function logProblems ({ macroFiles }: FolderContent): void {
+    const tell = (what: string, all: readonly { readonly file: string, readonly errors: readonly Problem[] }[]) => {
+      for (const { file, errors } of all) for (const { line, column, message } of errors) log.error({ file, line, column, reason: message }, what)
+    }
+    tell('macro can not be used', macroFiles)
+    tell('detection can not run', detections.list())
   }
 
   function warnOfHidden (): void {
@@ -226,11 +234,18 @@ export async function openServer (config: Config, { clock, log, version }: Serve
 }
 export type Server = Awaited<ReturnType<typeof openServer>>
 
-function loadFiles ({ detections: { shipped, paths } }: Config) {
+/** Where detections and macros come from. */
+export function foldersOf ({ detections: { shipped, paths, macros, define } }: Config): FolderPaths {
+  return { shipped: shipped ? [resourcePath('detections/')] : [], paths, macros, define }
+}
+
+/** Throws ConfigError where a path is missing. */
+export function readFolders (folders: Folders, { detections: { macros } }: Config): FolderContent {
   try {
-    return loadDetectionFiles({ shipped: shipped ? [resourcePath('detections/')] : [], paths })
+    return folders.read()
   } catch (cause) {
-    throw new ConfigError(`detections.paths: ${(cause as Error).message}`, { cause })
+    const key = macros.includes((cause as NodeJS.ErrnoException).path ?? '') ? 'macros' : 'paths'
+    throw new ConfigError(`detections.${key}: ${(cause as Error).message}`, { cause })
   }
 }
 

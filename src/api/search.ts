@@ -16,7 +16,7 @@ import { resolveWindow, TimeInput, toWindowText, WindowText } from './query.js'
 const DEFAULT_LIMIT = 1000
 
 /** POST /search: SPL over events, nothing written. */
-export async function searchRoutes (app: FastifyInstance, { events, macros, time }: { events: EventStore, macros: Macros, time: TimeContext }) {
+export async function searchRoutes (app: FastifyInstance, { events, macros, time }: { events: EventStore, macros: () => Macros, time: TimeContext }) {
   app.withTypeProvider<ZodTypeProvider>().post('/search', {
     schema: {
       summary: 'Run SPL',
@@ -42,7 +42,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, time
   }, async ({ body }, reply) => {
     const startedMs = time.now()
     const window = resolveWindow(body, time)
-    const plan = compile(body.search, macros)
+    const plan = compile(body.search, macros())
     const abort = new AbortController()
     reply.raw.once('close', () => abort.abort()) // nobody waits for the rows any more
     const { rows, truncated, scannedEvents, warnings } = await events.search(plan, {

@@ -105,6 +105,8 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
   }
 
   return {
+    /** Those in force. */
+    macros: (): Macros => macros,
     /** In the order of their ids. */
     list: (): ActiveDetection[] => [...active.values()].sort((a, b) => a.id < b.id ? -1 : 1),
     /** By id or by the file's UUID. Throws AppError `not_found`. */

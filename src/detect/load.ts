@@ -20,7 +20,7 @@ const MAX_BYTES = { yaml: 1 << 20, conf: 64 << 20 }
  * shipped one of its id; two of one id in `paths` are an error of the first. Throws where a path is missing.
  */
 export function loadDetectionFiles ({ shipped, paths }: { shipped: readonly string[], paths: readonly string[] }): LoadedDetection[] {
-  return mergeDetections({ shipped: shipped.flatMap(filesOf).flatMap(loadFile), own: [...new Set(paths.flatMap(filesOf))].flatMap(loadFile) })
+  return mergeDetections({ shipped: filesOf(shipped, isDetectionFile).flatMap(loadFile), own: filesOf(paths, isDetectionFile).flatMap(loadFile) })
 }
 
 /** One detection of each id. */
@@ -35,13 +35,22 @@ export function mergeDetections ({ shipped, own }: { shipped: readonly LoadedDet
   return [...detections.values()]
 }
 
-/** The detection files of a folder, or the file itself. Throws where there is none. */
-export function filesOf (path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path]
-  return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter(name => /\.ya?ml$/i.test(name) || basename(name) === 'savedsearches.conf')
-    .sort()
-    .map(name => join(path, name))
+/**
+ * The files that are named, and those of folders and their subfolders whose names are wanted, by name. What begins with a full
+ * stop is left out: a mounted ConfigMap has its files a second time in such a folder. Throws where a path is missing.
+ */
+export function filesOf (paths: readonly string[], isWanted: (name: string) => boolean): string[] {
+  return [...new Set(paths.flatMap(path => {
+    if (!statSync(path).isDirectory()) return [path]
+    return readdirSync(path, { recursive: true, encoding: 'utf8' })
+      .filter(name => isWanted(name) && !/(?:^|[/\\])\./.test(name))
+      .sort()
+      .map(name => join(path, name))
+  }))]
+}
+
+export function isDetectionFile (name: string): boolean {
+  return /\.ya?ml$/i.test(name) || basename(name) === 'savedsearches.conf'
 }
 
 /** The detections of one file. */
