@@ -52,6 +52,9 @@ const LEDGER_PAUSE_MS = 30_000
 /** How often control.db is asked whether a command has changed tokens or keys: it is to be seen within a second. */
 const CREDENTIALS_LOOK_MS = 500
 
+/** How often the files of detections and macros are looked at. */
+const FOLDERS_LOOK_MS = 5_000
+
 /** How often it is written down what tokens were used for. */
 const USAGE_FLUSH_MS = 5_000
 
@@ -61,7 +64,7 @@ const USAGE_FLUSH_MS = 5_000
  */
 export async function openServer (config: Config, { clock, log, version }: ServerDeps) {
   const folders = openFolders(foldersOf(config))
-  const content = readFolders(folders, config)
+  let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
@@ -93,7 +96,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     timeZone: config.timezone,
     store: detectionStore,
   })
-  logProblems(content)
+  logProblems()
 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const stop = new AbortController()
@@ -164,12 +167,21 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   }
 
   /** What can't run or can't be used; the API shows the rest too. */
-  function logProblems ({ macroFiles }: FolderContent): void {
+  function logProblems (): void {
     const tell = (what: string, all: readonly { readonly file: string, readonly errors: readonly Problem[] }[]) => {
       for (const { file, errors } of all) for (const { line, column, message } of errors) log.error({ file, line, column, reason: message }, what)
     }
-    tell('macro can not be used', macroFiles)
+    tell('macro can not be used', content.macroFiles)
     tell('detection can not run', detections.list())
+  }
+
+  function refreshFolders (): void {
+    const next = folders.read()
+    if (next === content) return
+    content = next
+    ledger.reload(content)
+    log.info({ detections: content.detections.length }, 'detections were read again')
+    logProblems()
   }
 
   function warnOfHidden (): void {
@@ -195,6 +207,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       }
     }
   }
+  const turnFolders = turnsOf(FOLDERS_LOOK_MS, refreshFolders, 'detections could not be read again')
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
@@ -208,7 +221,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turn, turnCredentials, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turn, turnFolders, turnCredentials, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

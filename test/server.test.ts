@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import { pino } from 'pino'
@@ -13,6 +15,7 @@ import { openControlDatabase } from '../src/store/control/open.js'
 import { LockedError } from '../src/store/lock.js'
 import { KEY, tempDir, TOKEN } from './fixtures/app.js'
 import { GOLDEN, toEnvelope } from './fixtures/golden.js'
+import { folderOf, GENERATIONS } from './fixtures/rules.js'
 
 const log = pino({ level: 'silent' })
 
@@ -245,4 +248,23 @@ t.test('a token of the configuration hides an added one of its name or secret', 
   t.match(await sendWith(url, secret), { status: 403, code: 4 })
   t.match(await getJson(url, '/api/v1/tokens'), { items: [{ name: 'test', origin: 'configuration', index: 'main', events: 1 }] })
   t.match(warnings, [{ names: ['same', 'test'] }])
+})
+
+t.test('files of detections are looked at every five seconds', async t => {
+  const rules = folderOf(t, { 'a_rule.yml': GENERATIONS[2025] })
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T11:20:00Z')
+  const server = await openServer({ ...config, detections: { ...config.detections, shipped: false, paths: [rules] } }, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const versions = async () => ((await getJson(url, '/api/v1/detections')) as { items: { id: string, version: number }[] }).items.map(({ id, version }) => `${id} ${version}`)
+  t.strictSame(await versions(), ['a_rule 3'])
+
+  writeFileSync(join(rules, 'a_rule.yml'), GENERATIONS[2025].replace('version: 3', 'version: 44'))
+  writeFileSync(join(rules, 'b_rule.yml'), GENERATIONS[2026])
+  clock.set('2026-03-10T11:20:04Z')
+  t.strictSame(await versions(), ['a_rule 3'])
+  clock.set('2026-03-10T11:20:05Z')
+
+  t.strictSame(await until(versions, all => all.length > 1), ['a_rule 44', 'b_rule 3'])
 })

@@ -1,39 +1,16 @@
 import type { Override } from '../config.js'
-import type { Detection, Schedule } from '../detection.js'
-import { DEFAULT_SCHEDULE } from '../detection.js'
+import type { Schedule } from '../detection.js'
 import { AppError } from '../errors.js'
-import { expandMacros } from '../spl/macro.js'
-import type { Macros } from '../spl/macro.js'
-import { parseSearch } from '../spl/parse.js'
 import { SplError } from '../spl/errors.js'
+import type { Macros } from '../spl/macro.js'
 import type { DetectionStore } from '../store/control/detections.js'
-import type { CompiledDefinition } from './definition.js'
+import type { ActiveDetection } from './active.js'
+import { activate, settingsOf } from './active.js'
 import { compileDefinition, ScheduleError } from './definition.js'
+import type { FolderContent } from './folders.js'
 import type { LoadedDetection } from './load.js'
-import type { Problem } from './place.js'
 import { START } from './place.js'
-import { findWarnings } from './warnings.js'
-
-/** Where a setting comes from. What the configuration sets, the API can't change. */
-export type Origin = 'config' | 'api' | 'file' | 'default'
-
-export interface Settings {
-  readonly enabled: boolean
-  readonly schedule: Schedule
-  readonly origins: Readonly<Record<'enabled' | keyof Schedule, Origin>>
-}
-
-/** A detection as it runs now. `compiled` is null where its file has errors. Warnings and notes: see ReadDetection. */
-export interface ActiveDetection {
-  readonly id: string
-  readonly file: string
-  readonly detection: Detection | null
-  readonly settings: Settings
-  readonly compiled: CompiledDefinition | null
-  readonly errors: readonly Problem[]
-  readonly warnings: readonly Problem[]
-  readonly notes: readonly Problem[]
-}
+import { openSlotSamples } from './warnings.js'
 
 export interface SettingsPatch { readonly enabled?: boolean | undefined, readonly schedule?: Partial<Schedule> | undefined }
 
@@ -47,60 +24,34 @@ export interface DetectionsDeps {
 }
 
 /** The detections that were loaded, with the settings in force. */
-export function openDetections ({ files, overrides, macros, timeZone, store }: DetectionsDeps) {
-  const active = new Map<string, ActiveDetection>()
-  for (const file of files) active.set(file.id, activate(file))
+export function openDetections ({ files, overrides, macros: firstMacros, timeZone, store }: DetectionsDeps) {
+  const samples = openSlotSamples()
+  let macros = firstMacros
+  let loaded = byId(files)
+  let active = new Map(files.map(one => [one.id, open(one, undefined)]))
 
-  function activate (file: LoadedDetection): ActiveDetection {
-    const settings = effectiveSettings(file)
-    const { compiled, errors, warnings } = compile(file, settings.schedule)
-    return {
-      id: file.id, file: file.file, detection: file.detection, settings, compiled,
-      errors: [...file.errors, ...errors],
-      warnings: [...file.warnings, ...warnings],
-      notes: file.notes,
-    }
+  function read (file: LoadedDetection): ActiveDetection {
+    return activate(file, store.setting(file.id), { overrides, macros, timeZone, samples })
   }
 
-  function effectiveSettings ({ id, detection }: LoadedDetection): Settings {
-    const override = Object.hasOwn(overrides, id) ? overrides[id]! : {}
-    const stored = store.setting(id)
-    const origins: Record<string, Origin> = {}
-    const pick = <T>(name: 'enabled' | keyof Schedule, ofApi: T | null, ofFile: T | undefined, otherwise: T): T => {
-      const ofConfig = override[name] as T | undefined
-      origins[name] = ofConfig !== undefined ? 'config' : ofApi !== null ? 'api' : ofFile !== undefined ? 'file' : 'default'
-      return ofConfig ?? ofApi ?? ofFile ?? otherwise
-    }
-    const enabled = pick('enabled', stored.enabled === null ? null : stored.enabled === 1, detection?.enabled_by_default ?? false, false)
-    const schedule = {
-      cron: pick('cron', stored.cron, detection?.schedule.cron, DEFAULT_SCHEDULE.cron),
-      earliest: pick('earliest', stored.earliest, detection?.schedule.earliest, DEFAULT_SCHEDULE.earliest),
-      latest: pick('latest', stored.latest, detection?.schedule.latest, DEFAULT_SCHEDULE.latest),
-    }
-    return { enabled, schedule, origins: origins as Settings['origins'] }
+  /** What can't run as it is now goes on as it last could: in this process, else by what control.db has of it. */
+  function open (file: LoadedDetection, last: ActiveDetection | undefined): ActiveDetection {
+    const opened = read(file)
+    return opened.compiled === null ? carryOn(opened, last) : opened
   }
 
-  function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
-    const failed = (...errors: Problem[]) => ({ compiled: null, errors, warnings: [] })
-    if (detection === null || placeInSearch === null) return failed()
+  function carryOn (failed: ActiveDetection, last: ActiveDetection | undefined): ActiveDetection {
+    const { id } = failed
+    const definition = last?.compiled?.definition ?? store.lastDefinition(id)
+    if (definition === undefined) return failed
+    const own = last?.detection ?? { enabled_by_default: store.enabledSince(id) !== null, schedule: definition.schedule }
+    const settings = settingsOf(id, own, store.setting(id), overrides)
     try {
-      const search = parseSearch(detection.search, macros) // for errors that point into the text as it was written
-      const compiled = compileDefinition({
-        detection_id: detection.id,
-        name: detection.name,
-        version: detection.version,
-        type: detection.type,
-        search: expandMacros(detection.search, macros).text,
-        schedule,
-        time_zone: timeZone,
-        risk: detection.risk,
-        mitre_attack: [...detection.mitre_attack],
-      })
-      return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled) }
+      const compiled = compileDefinition({ ...definition, schedule: settings.schedule, time_zone: timeZone })
+      return { ...failed, detection: last?.detection ?? failed.detection, settings, compiled }
     } catch (error) {
-      if (error instanceof SplError) return failed({ ...placeInSearch(error.span.start), message: `search: ${error.message}`, detail: `search: ${error.detail}` })
-      if (error instanceof ScheduleError) return failed({ ...places.schedule ?? START, message: error.message })
-      throw error
+      if (!(error instanceof ScheduleError || error instanceof SplError)) throw error
+      return { ...failed, errors: [...failed.errors, { ...START, message: error.message }] }
     }
   }
 
@@ -115,10 +66,22 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
       if (found === undefined) throw new AppError('not_found', 'there is no such detection')
       return found
     },
+    /** Takes the place of what was loaded. A detection that can't run any more goes on as it last did, with its errors. */
+    reload (content: Pick<FolderContent, 'detections' | 'macros'>): void {
+      const [loadedBefore, activeBefore] = [loaded, active]
+      const isSame = content.macros === macros
+      macros = content.macros
+      loaded = byId(content.detections)
+      active = new Map(content.detections.map(one => {
+        const last = activeBefore.get(one.id)
+        return [one.id, isSame && last !== undefined && loadedBefore.get(one.id) === one ? last : open(one, last)]
+      }))
+    },
     /** Changes settings for good. Throws AppError `conflict` for what the configuration sets, `invalid` for a schedule that is none. */
     patch (id: string, { enabled, schedule = {} }: SettingsPatch): ActiveDetection {
-      const file = files.find(one => one.id === id)
-      if (file === undefined) throw new AppError('not_found', 'there is no such detection')
+      const file = loaded.get(id)
+      const last = active.get(id)
+      if (file === undefined || last === undefined) throw new AppError('not_found', 'there is no such detection')
       const override = Object.hasOwn(overrides, id) ? overrides[id]! : {}
       for (const [name, value] of Object.entries({ enabled, ...schedule })) {
         if (value !== undefined && override[name as keyof Override] !== undefined) {
@@ -126,6 +89,7 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
         }
       }
       const before = store.setting(id)
+      const wasBroken = read(file).compiled === null
       store.set({
         detection_id: id,
         enabled: enabled === undefined ? before.enabled : enabled ? 1 : 0,
@@ -133,10 +97,10 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
         earliest: schedule.earliest ?? before.earliest,
         latest: schedule.latest ?? before.latest,
       })
-      const changed = activate(file)
-      if (changed.compiled === null && changed.detection !== null && active.get(id)?.compiled !== null) {
+      const changed = wasBroken ? open(file, last) : read(file)
+      if (changed.compiled === null && last.compiled !== null) {
         store.set(before)
-        throw new AppError('invalid', changed.errors.map(({ message }) => message).join('\n'), { errors: [{ pointer: '/schedule', detail: changed.errors[0]!.message }] })
+        throw new AppError('invalid', changed.errors.map(({ message }) => message).join('\n'), { errors: [{ pointer: '/schedule', detail: changed.errors.at(-1)!.message }] })
       }
       active.set(id, changed)
       return changed
@@ -144,3 +108,7 @@ export function openDetections ({ files, overrides, macros, timeZone, store }: D
   }
 }
 export type Detections = ReturnType<typeof openDetections>
+
+function byId (files: readonly LoadedDetection[]): ReadonlyMap<string, LoadedDetection> {
+  return new Map(files.map(one => [one.id, one]))
+}

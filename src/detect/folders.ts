@@ -54,7 +54,7 @@ function openFiles<T> (load: (file: string) => readonly T[]) {
       let isSame = true
       for (const file of files) {
         const mark = markOf(file)
-        if (mark === null) continue // removed meanwhile
+        if (mark === null) continue // removed meanwhile, or a folder of such a name
         const last = before.get(file)
         if (last?.mark === mark) known.set(file, last)
         else {
@@ -71,5 +71,5 @@ function openFiles<T> (load: (file: string) => readonly T[]) {
 /** Changes with the file's content, as far as that can be seen from outside. */
 function markOf (file: string): string | null {
   const stat = statSync(file, { throwIfNoEntry: false, bigint: true })
-  return stat === undefined ? null : [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join()
+  return stat === undefined || !stat.isFile() ? null : [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join()
 }

@@ -2,9 +2,10 @@ import { AppError } from '../errors.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore, Slot } from '../store/control/ledger.js'
+import type { ActiveDetection } from './active.js'
 import type { CompiledDefinition } from './definition.js'
 import { compileDefinition } from './definition.js'
-import type { ActiveDetection, Detections, SettingsPatch } from './detections.js'
+import type { Detections, SettingsPatch } from './detections.js'
 import type { RunDeps } from './run.js'
 import { runSlot } from './run.js'
 
@@ -45,6 +46,13 @@ export function openLedger (deps: LedgerDeps) {
     if (owed.length > 0) ledger.owe(id, compiled.hash, owed)
   }
 
+  /** Of a detection that can't run the period stays as it is: nobody has said that it is to end. */
+  function setPeriods (nowMs: number): void {
+    const all = detections.list()
+    for (const { id, compiled, settings } of all) if (compiled !== null) detectionStore.setEnabled(id, settings.enabled, nowMs)
+    detectionStore.disableOthers(all.map(({ id }) => id), nowMs)
+  }
+
   function keep (compiled: CompiledDefinition, nowMs: number): void {
     if (compiledByHash.has(compiled.hash)) return
     detectionStore.keepDefinition(compiled.hash, compiled.definition, nowMs)
@@ -80,11 +88,16 @@ export function openLedger (deps: LedgerDeps) {
     /** Makes the ledger whole at the start. Enabled periods begin and end at `nowMs` where settings changed, or a file is gone. */
     complete (nowMs: number): void {
       ledger.releaseRunning()
-      for (const detection of detections.list()) {
-        detectionStore.setEnabled(detection.id, detection.settings.enabled, nowMs)
-        complete(detection, nowMs)
-      }
-      detectionStore.disableOthers(detections.list().map(({ id }) => id), nowMs)
+      setPeriods(nowMs)
+      for (const detection of detections.list()) complete(detection, nowMs)
+    },
+
+    /** Takes what was read of files again; slots that came due before are owed as they were. */
+    reload (content: Parameters<Detections['reload']>[0]): void {
+      const nowMs = deps.now()
+      for (const detection of detections.list()) complete(detection, nowMs)
+      detections.reload(content)
+      setPeriods(nowMs)
     },
 
     /** Runs the oldest slot that is due of each detection; gives the time when the next one is, which may be past. */

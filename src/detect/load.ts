@@ -53,14 +53,31 @@ export function isDetectionFile (name: string): boolean {
   return /\.ya?ml$/i.test(name) || basename(name) === 'savedsearches.conf'
 }
 
-/** The detections of one file. */
+/** The detections of one file; one without a detection where it can't be read. */
 export function loadFile (file: string): LoadedDetection[] {
-  const isConf = extname(file) === '.conf'
-  const name = basename(file)
   const id = basename(file, extname(file))
-  const maxBytes = isConf ? MAX_BYTES.conf : MAX_BYTES.yaml
-  if (statSync(file).size > maxBytes) return [{ file, id, ...failed([{ ...START, message: `the file is larger than ${maxBytes} bytes` }]) }]
-  const text = readFileSync(file, 'utf8')
-  if (!isConf) return [{ file, id, ...readSecurityContent(id, text) }]
-  return readSavedSearches(name, text).map(({ id, read }) => ({ file, id, ...read }))
+  const isConf = extname(file) === '.conf'
+  try {
+    const text = readText(file, isConf ? MAX_BYTES.conf : MAX_BYTES.yaml)
+    if (!isConf) return [{ file, id, ...readSecurityContent(id, text) }]
+    return readSavedSearches(basename(file), text).map(({ id, read }) => ({ file, id, ...read }))
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error
+    return [{ file, id, ...failed([{ ...START, message: error.message }]) }]
+  }
+}
+
+/** A file that can't be read, or is too large to be what it is taken for. */
+export class UnreadableError extends Error {
+  override name = 'UnreadableError'
+}
+
+/** Throws UnreadableError. */
+export function readText (file: string, maxBytes: number): string {
+  try {
+    if (statSync(file).size <= maxBytes) return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new UnreadableError((cause as Error).message, { cause })
+  }
+  throw new UnreadableError(`the file is larger than ${maxBytes} bytes`)
 }

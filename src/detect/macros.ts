@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
 import { extname } from 'node:path'
 import { z } from 'zod'
 import type { Macro, Macros } from '../spl/macro.js'
 import { parseConf } from './conf.js'
+import { readText, UnreadableError } from './load.js'
 import type { Place, Problem } from './place.js'
 import { START } from './place.js'
 import { parseYamlText } from './yaml.js'
@@ -54,9 +54,13 @@ export function isMacroFile (name: string): boolean {
 const MAX_BYTES = 16 << 20
 
 export function loadMacroFile (file: string): MacroFile {
-  if (statSync(file).size > MAX_BYTES) return { file, macros: new Map(), errors: [{ ...START, message: `the file is larger than ${MAX_BYTES} bytes` }], warnings: [] }
-  const text = readFileSync(file, 'utf8')
-  return { file, ...extname(file) === '.conf' ? readMacrosConf(text) : readMacroYaml(text) }
+  try {
+    const text = readText(file, MAX_BYTES)
+    return { file, ...extname(file) === '.conf' ? readMacrosConf(text) : readMacroYaml(text) }
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error
+    return { file, macros: new Map(), errors: [{ ...START, message: error.message }], warnings: [] }
+  }
 }
 
 type ReadMacros = Omit<MacroFile, 'file'>

@@ -1,5 +1,6 @@
-import { toRfc3339 } from '../event.js'
 import type { Detection } from '../detection.js'
+import type { Window } from '../event.js'
+import { toRfc3339 } from '../event.js'
 import type { Expr, Search, Span, Stage } from '../spl/ast.js'
 import type { CompiledDefinition } from './definition.js'
 import { messageFields } from './findings.js'
@@ -13,13 +14,13 @@ interface Written extends Pick<ReadDetection, 'places'> {
 }
 
 /** What of a detection that runs may not be what its author means. `search` is the one that was written, macros and all. */
-export function findWarnings ({ detection, placeInSearch, places }: Written, search: Search, compiled: CompiledDefinition): Problem[] {
+export function findWarnings ({ detection, placeInSearch, places }: Written, search: Search, compiled: CompiledDefinition, samples: SlotSamples): Problem[] {
   const { risk = START, schedule = START } = places
   return [
     ...search.warnings.map(text => placeWarning(text, detection.search, placeInSearch)),
     ...zeroDurations(search.stages).map(({ span, message }) => ({ ...placeInSearch(span.start), message: `search: ${message}` })),
     ...missingFields(detection, compiled).map(message => ({ ...risk, message })),
-    ...windowWarnings(compiled).map(message => ({ ...schedule, message })),
+    ...windowWarnings(samples(compiled), compiled.plan.binSeconds).map(message => ({ ...schedule, message })),
   ]
 }
 
@@ -78,6 +79,16 @@ function zeroDurations (stages: readonly Stage[]): { span: Span, message: string
         break
       case 'convert':
         for (const { as } of stage.conversions) starts.delete(as)
+        break
+      case 'eventstats':
+        for (const { as } of stage.aggregates) starts.delete(as)
+        break
+      case 'rename':
+        for (const { field, as } of stage.renames) {
+          const isStart = starts.delete(field)
+          starts.delete(as)
+          if (isStart) starts.add(as)
+        }
     }
   }
   return found
@@ -97,31 +108,47 @@ function differences (expr: Expr): { left: string, right: string, span: Span }[]
   }
 }
 
+interface SlotWindow { readonly slotMs: number, readonly window: Window }
+
 /** So many slots are looked at, from a fixed time on: the same file always has the same warnings. */
 const SLOTS = 200
 const FROM_MS = Date.parse('2026-01-01T00:00:00Z')
 const YEAR_MS = 366 * 86_400_000
 
+/** Gives slots of a definition with their windows; worked out once for each schedule, as thousands of detections may share it. */
+export function openSlotSamples () {
+  const known = new Map<string, readonly SlotWindow[]>()
+  return (compiled: CompiledDefinition): readonly SlotWindow[] => {
+    const { schedule: { cron, earliest, latest }, time_zone: timeZone } = compiled.definition
+    const key = JSON.stringify([cron, earliest, latest, timeZone])
+    const samples = known.get(key) ?? sampleSlots(compiled)
+    known.set(key, samples)
+    return samples
+  }
+}
+export type SlotSamples = ReturnType<typeof openSlotSamples>
+
+function sampleSlots ({ nextSlot, windowOf }: CompiledDefinition): SlotWindow[] {
+  const slots: SlotWindow[] = []
+  for (let slotMs = nextSlot(FROM_MS); slots.length < 2 || (slots.length < SLOTS && slotMs < FROM_MS + YEAR_MS); slotMs = nextSlot(slotMs)) {
+    slots.push({ slotMs, window: windowOf(slotMs) })
+  }
+  return slots
+}
+
 /** Windows that leave time out, that overlap, that cut a bin in two (R82, R83): the first of each. */
-function windowWarnings ({ nextSlot, windowOf, plan: { binSeconds } }: CompiledDefinition): string[] {
+function windowWarnings (slots: readonly SlotWindow[], binSeconds: number | null): string[] {
   const found = new Map<'gap' | 'overlap' | 'cut', string>()
   const note = (kind: 'gap' | 'overlap' | 'cut', message: string) => { if (!found.has(kind)) found.set(kind, message) }
-  let slotMs = nextSlot(FROM_MS)
-  let window = windowOf(slotMs)
-  for (let i = 0; i < SLOTS && slotMs < FROM_MS + YEAR_MS; i++) {
-    if (binSeconds !== null) {
-      for (const edgeUs of [window.earliestUs, window.latestUs]) {
-        if (edgeUs % (binSeconds * 1_000_000) !== 0) note('cut', `the window of the slot ${timeOf(slotMs)} cuts a bin of ${spanOf(binSeconds)} in two, at ${timeOf(edgeUs / 1000)}: its halves are judged apart`)
-      }
-    }
-    const nextMs = nextSlot(slotMs)
-    const next = windowOf(nextMs)
-    const seconds = (next.earliestUs - window.latestUs) / 1_000_000
-    if (seconds > 0) note('gap', `between the windows of the slots ${timeOf(slotMs)} and ${timeOf(nextMs)} are ${spanOf(seconds)} that no run looks at`)
-    if (seconds < 0) note('overlap', `the windows of the slots ${timeOf(slotMs)} and ${timeOf(nextMs)} overlap by ${spanOf(-seconds)}, which both runs look at`)
-    slotMs = nextMs
-    window = next
-  }
+  slots.forEach(({ slotMs, window }, i) => {
+    const cutUs = binSeconds === null ? undefined : [window.earliestUs, window.latestUs].find(edgeUs => edgeUs % (binSeconds * 1_000_000) !== 0)
+    if (cutUs !== undefined) note('cut', `the window of the slot ${timeOf(slotMs)} cuts a bin of ${spanOf(binSeconds!)} in two, at ${timeOf(cutUs / 1000)}: its halves are judged apart`)
+    const next = slots[i + 1]
+    if (next === undefined) return
+    const seconds = (next.window.earliestUs - window.latestUs) / 1_000_000
+    if (seconds > 0) note('gap', `between the windows of the slots ${timeOf(slotMs)} and ${timeOf(next.slotMs)} are ${spanOf(seconds)} that no run looks at`)
+    if (seconds < 0) note('overlap', `the windows of the slots ${timeOf(slotMs)} and ${timeOf(next.slotMs)} overlap by ${spanOf(-seconds)}, which both runs look at`)
+  })
   return [...found.values()]
 }
 

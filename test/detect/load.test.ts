@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadDetectionFiles } from '../../src/detect/load.js'
@@ -159,6 +160,17 @@ for (const { what, text, message, line, column } of REFUSED) {
     if (column !== undefined) t.equal(error?.column, column)
   })
 }
+
+t.test('a file that can not be read is an error, and the others run', async t => {
+  const dir = folderOf(t, { 'a_rule.yml': RULE, 'large.yml': '#'.repeat(1 << 21) })
+  symlinkSync('nowhere', join(dir, 'broken.yml'))
+
+  t.match(loadDetectionFiles({ shipped: [], paths: [dir] }), [
+    { id: 'a_rule', errors: [] },
+    { id: 'broken', detection: null, errors: [{ line: 1, message: /ENOENT/ }] },
+    { id: 'large', detection: null, errors: [{ message: /^the file is larger than 1048576 bytes$/ }] },
+  ])
+})
 
 t.test('any UUID will do', async t => {
   const [loaded] = detectionsOf(t, { 'a_rule.yml': RULE.replace('4b0b2f9e-5f8e-4d8a-9f0a-1d2c3b4a5f60', '12345678-ABCD-1234-ef00-1234567890ab') })

@@ -21,6 +21,10 @@ export function openDetectionStore (db: Database.Database) {
     INSERT INTO definition (hash, detection_id, body, created_ms) VALUES (?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING
   `)
   const selectDefinition = db.prepare<[string], string>('SELECT body FROM definition WHERE hash = ?').pluck()
+  // uses the primary key of slot
+  const selectLastDefinition = db.prepare<[string], string>(`
+    SELECT body FROM slot JOIN definition ON hash = definition_hash WHERE slot.detection_id = ? ORDER BY slot_ms DESC LIMIT 1
+  `).pluck()
   const selectOpenPeriod = db.prepare<[string], number>('SELECT from_ms FROM enabled_period WHERE detection_id = ? AND to_ms IS NULL').pluck()
   const insertPeriod = db.prepare<[string, number]>(`
     INSERT INTO enabled_period (detection_id, from_ms) VALUES (?, ?)
@@ -41,6 +45,11 @@ export function openDetectionStore (db: Database.Database) {
       const body = selectDefinition.get(hash)
       if (body === undefined) throw new Error(`definition ${hash} is not in control.db`)
       return Definition.parse(JSON.parse(body))
+    },
+    /** That of the newest slot. */
+    lastDefinition (detectionId: string): Definition | undefined {
+      const body = selectLastDefinition.get(detectionId)
+      return body === undefined ? undefined : Definition.parse(JSON.parse(body))
     },
     /** Since when the detection is enabled, epoch milliseconds; null while it is disabled. */
     enabledSince: (detectionId: string): number | null => selectOpenPeriod.get(detectionId) ?? null,
