@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { check, usage as checkUsage } from './commands/check.js'
 import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
@@ -13,6 +14,7 @@ import { LockedError } from './store/lock.js'
 const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage: string }>> = {
   serve: { run: serve, usage: serveUsage },
   demo: { run: demo, usage: demoUsage },
+  check: { run: check, usage: checkUsage },
   token: { run: token, usage: tokenUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',

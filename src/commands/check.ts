@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { ConfigError, loadConfig } from '../config.js'
+import type { Config } from '../config.js'
+import type { ActiveDetection } from '../detect/active.js'
+import { activate, noSetting } from '../detect/active.js'
+import type { FolderContent } from '../detect/folders.js'
+import { openFolders } from '../detect/folders.js'
+import type { Problem } from '../detect/place.js'
+import { openSlotSamples } from '../detect/warnings.js'
+import { foldersOf, readFolders } from '../server.js'
+import { escapeControls, SplError } from '../spl/errors.js'
+import type { CommandContext } from './command.js'
+import { UsageError } from './command.js'
+import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
+
+export const usage = `hecate check [PATH…] [--config FILE] [--format text|json]
+
+  Reads the configuration and its detection and macro files as hecate serve does, and says what is
+  wrong with them: with errors a detection can't run, with warnings it may do something else than
+  it seems to. With PATHs these detections are read in place of the configuration's. Exit code 1
+  when there are errors, 2 when the configuration itself can't be used.
+`
+
+type Status = 'ok' | 'warnings' | 'failed'
+
+interface CheckedFile {
+  readonly file: string
+  /** Null for a file of macros. */
+  readonly id: string | null
+  readonly status: Status
+  readonly errors: readonly Problem[]
+  readonly warnings: readonly Problem[]
+  readonly notes: readonly Problem[]
+}
+
+export async function check (context: CommandContext): Promise<number> {
+  const { values, positionals: paths } = parseOptions(context.args, { ...CONFIG_OPTIONS, format: { type: 'string' } })
+  const format = values.format ?? 'text'
+  if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
+  const config = loadConfig(toSource(values, context))
+  const content = readContent(config, paths.map(path => resolve(context.cwd, path)))
+  const surroundings = { overrides: config.detections.overrides, macros: content.macros, timeZone: config.timezone, samples: openSlotSamples() }
+  const detections = content.detections.map(one => activate(one, noSetting(one.id), surroundings))
+  const checked = [
+    ...detections.map(toChecked),
+    ...content.macroFiles.map(({ file, errors, warnings }) => toChecked({ file, id: null, errors, warnings, notes: [] })),
+  ].sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
+  context.stdout.write(format === 'json' ? formatJson(checked) : formatText(checked))
+  return checked.some(({ status }) => status === 'failed') ? 1 : 0
+}
+
+function readContent (config: Config, paths: readonly string[]): FolderContent {
+  const folders = foldersOf(config)
+  if (paths.length > 0) return readFolders(openFolders({ ...folders, shipped: [], paths }), config)
+  const content = readFolders(openFolders(folders), config)
+  const unknown = Object.keys(config.detections.overrides).find(id => !content.detections.some(one => one.id === id))
+  if (unknown !== undefined) throw new ConfigError(`detections.overrides.${unknown}: there is no such detection`)
+  return content
+}
+
+function toChecked ({ file, id, errors, warnings, notes }: Pick<ActiveDetection, 'file' | 'errors' | 'warnings' | 'notes'> & { readonly id: string | null }): CheckedFile {
+  return { file, id, status: errors.length > 0 ? 'failed' : warnings.length > 0 ? 'warnings' : 'ok', errors, warnings, notes }
+}
+
+function formatJson (checked: readonly CheckedFile[]): string {
+  const toJson = ({ line, column, message, detail = message }: Problem) => ({ line, column, message: detail })
+  const all = checked.map(({ file, id, status, errors, warnings, notes }) => ({
+    file,
+    ...(id === null ? {} : { id }),
+    status,
+    errors: errors.map(toJson),
+    warnings: warnings.map(toJson),
+    ...(id === null ? {} : { notes: notes.map(toJson) }),
+  }))
+  const json = JSON.stringify({ detections: all.filter(one => 'id' in one), macros: all.filter(one => !('id' in one)) }, null, 2)
+  const escape = (char: string) => char.split('').map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+  return `${json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, escape)}\n` // a terminal must not act on what a file holds
+}
+
+/** Each problem with its line and a caret, in the form of a search's errors; then how many there were of each status. */
+function formatText (checked: readonly CheckedFile[]): string {
+  const linesOf = new Map<string, readonly string[]>()
+  const texts = checked.flatMap(({ file, errors, warnings, notes }) => {
+    const problems = [...errors.map(one => ['error', one] as const), ...warnings.map(one => ['warning', one] as const), ...notes.map(one => ['note', one] as const)]
+    if (problems.length === 0) return []
+    const lines = linesOf.get(file) ?? readLines(file)
+    linesOf.set(file, lines)
+    return problems.map(([kind, problem]) => `${escapeControls(file)}:${showAt(lines, kind, problem)}\n`)
+  })
+  const count = (status: Status) => checked.filter(one => one.id !== null && one.status === status).length
+  const broken = checked.filter(one => one.id === null && one.status === 'failed').length
+  return `${texts.join('\n')}${texts.length > 0 ? '\n' : ''}detections: ${count('ok')} ok, ${count('warnings')} with warnings, ${count('failed')} failed${broken > 0 ? `; macro files: ${broken} failed` : ''}\n`
+}
+
+/** None of a file that can't be read: one of its errors says so. */
+function readLines (file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
+
+function showAt (lines: readonly string[], kind: string, { line, column, message, detail = message }: Problem): string {
+  const text = `${'\n'.repeat(line - 1)}${lines[line - 1] ?? ''}` // only its own line is shown
+  const start = Math.min(line + column - 2, text.length)
+  return new SplError(escapeControls(`${kind}: ${detail.split('\n', 1)[0]!}`), text, { start, end: start }).message
+}
