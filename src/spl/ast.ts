@@ -27,12 +27,21 @@ export type Expr =
 
 export type BinaryOp = '+' | '-' | '*' | '/' | '%' | '.' | '=' | '!=' | '<' | '<=' | '>' | '>=' | 'AND' | 'OR' | 'XOR'
 
-export type AggregateFunction = 'count' | 'dc' | 'min' | 'max' | 'values'
+export type AggregateFunction =
+  | 'avg' | 'count' | 'dc' | 'earliest' | 'earliest_time' | 'first' | 'last' | 'latest' | 'latest_time' | 'list' | 'max' | 'min' | 'mode' | 'perc'
+  | 'range' | 'stdev' | 'stdevp' | 'sum' | 'sumsq' | 'values' | 'var' | 'varp'
 
-/** `field` is null for a bare `count`. `as` is the output column's name, also where the search has no AS (R41). */
+/**
+ * `field` is null for a bare `count`, and where an expression stands in its place. `as` is the output column's name, also where the search
+ * has no AS (R41).
+ */
 export interface Aggregate {
   readonly function: AggregateFunction
+  /** Of `perc`, from 0 to 100. */
+  readonly percent?: number
   readonly field: string | null
+  /** What `eval(…)` in place of a field says; a condition counts where it is true. */
+  readonly expr?: Expr
   readonly as: string
   readonly span: Span
 }

@@ -44,8 +44,8 @@ export class Tokens {
   #index = 0
   #nesting = 0
 
-  constructor (readonly source: ExpandedText, lexicon: Lexicon, from: number) {
-    this.#tokens = lex(source, lexicon, from)
+  constructor (readonly source: ExpandedText, readonly lexicon: Lexicon, from: number, to = source.text.length) {
+    this.#tokens = lex(source, lexicon, from, to)
   }
 
   /** The next token; at the end of the command always `end`. */
@@ -96,6 +96,27 @@ export class Tokens {
     return sign
   }
 
+  /** Parses the expression in the parentheses that begin here, which may hold more of them; what follows is read as before. */
+  inParentheses<T> (parse: (inner: Tokens) => T): T {
+    const open = this.take()
+    const end = endOfParentheses(this.source.text, open.start)
+    if (end === null) throw this.error('This ( has no closing )', open)
+    const inner = new Tokens(this.source, 'expression', open.end, end - 1)
+    const result = parse(inner)
+    if (inner.next.kind !== 'end') throw inner.unexpected('the end of the expression')
+    this.warnings.push(...inner.warnings)
+    while (this.next.kind !== 'end' && this.next.start < end - 1) this.take()
+    if (this.next.kind === 'end') { // a pipe in single quotes, where words end
+      const close: Token = { kind: 'symbol', text: ')', start: end - 1, end }
+      this.#tokens.splice(this.#index, Infinity, close, ...lex(this.source, this.lexicon, end, this.source.text.length))
+    }
+    this.take()
+    return result
+  }
+
+  /** The text as it stands from a token to the last one taken. */
+  textFrom ({ start }: Token): string { return this.source.text.slice(start, this.#lastEnd) }
+
   /** The place in the written text from a token to the last one taken. */
   spanFrom (token: Token): Span {
     return this.source.spanOf(token.start, Math.max(token.end, this.#lastEnd))
@@ -138,19 +159,31 @@ function describe ({ kind, text }: Token): string {
   return kind === 'end' ? 'the end of the command' : quote(text)
 }
 
-function lex (source: ExpandedText, lexicon: Lexicon, from: number): Token[] {
+function lex (source: ExpandedText, lexicon: Lexicon, from: number, to: number): Token[] {
   const { text } = source
   const tokens: Token[] = []
   let at = from
   for (;;) {
-    while (at < text.length && /\s/.test(text[at]!)) at++ // newlines count as spaces (R78)
-    if (at === text.length || text[at] === '|') break
+    while (at < to && /\s/.test(text[at]!)) at++ // newlines count as spaces (R78)
+    if (at === to || text[at] === '|') break
     const token = lexQuoted(source, lexicon, at) ?? lexPlain(text, lexicon, at)
     if (token === null) throw source.error(unreadable(text, at), at, at + 1)
     tokens.push(token)
     at = token.end
   }
   return [...tokens, { kind: 'end', text: '', start: at, end: at }]
+}
+
+/** The offset behind the parenthesis that closes the one at `at`; those in quotes close nothing. */
+function endOfParentheses (text: string, at: number): number | null {
+  let depth = 0
+  for (let i = at; i < text.length; i++) {
+    const char = text[i]
+    if (char === '"' || char === "'") i = (endOfQuoted(text, i) ?? text.length) - 1
+    else if (char === '(') depth++
+    else if (char === ')' && --depth === 0) return i + 1
+  }
+  return null
 }
 
 function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {

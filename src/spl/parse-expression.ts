@@ -32,6 +32,11 @@ export function parseCondition (tokens: Tokens): Expr {
   return new ExpressionParser(tokens).parse('condition')
 }
 
+/** Parses an expression of either kind. */
+export function parseAny (tokens: Tokens): Expr {
+  return new ExpressionParser(tokens).parse('any')
+}
+
 class ExpressionParser {
   #operators = 0
   constructor (readonly tokens: Tokens) {}

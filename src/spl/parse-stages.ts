@@ -1,8 +1,8 @@
-import type { Aggregate, BinStage, ConvertStage, EvalStage, StatsStage, TableStage, WhereStage } from './ast.js'
+import type { Aggregate, BinStage, ConvertStage, EvalStage, Expr, StatsStage, TableStage, WhereStage } from './ast.js'
 import { nearestHint, quote } from './errors.js'
-import { CONVERT_FUNCTIONS, STATS_FUNCTIONS } from './functions.js'
+import { CONVERT_FUNCTIONS, findStatsFunction, PERCENTILE_FUNCTIONS, STATS_FUNCTIONS } from './functions.js'
 import type { Token, Tokens } from './lex.js'
-import { parseCondition, parseValue } from './parse-expression.js'
+import { parseAny, parseCondition, parseValue } from './parse-expression.js'
 import { checkField } from './parse-predicate.js'
 import { DEFAULT_TIME_FORMAT, parseTimeFormat } from './strftime.js'
 
@@ -100,23 +100,29 @@ export function parseStats (tokens: Tokens, start: Token): StatsStage {
   return { kind: 'stats', aggregates, by, span: tokens.spanFrom(start) }
 }
 
-/** aggregate = function [ "(" field ")" ] [ "AS" field ]; only count goes without a field */
+/** aggregate = function [ "(" ( field | "eval" "(" expression ")" ) ")" ] [ "AS" field ]; only count goes without a field */
 function parseAggregate (tokens: Tokens): Aggregate {
   const start = tokens.next
-  const name = start.kind === 'word' ? STATS_FUNCTIONS.get(start.text.toLowerCase()) : undefined
-  if (start.kind === 'word' && name === undefined && !tokens.isKeyword('BY') && !tokens.isKeyword('AS')) {
-    throw tokens.error(`The stats function ${quote(start.text)} isn't supported${nearestHint(start.text, STATS_FUNCTIONS.keys())}`, start)
+  const found = start.kind === 'word' ? findStatsFunction(start.text) : null
+  if (start.kind === 'word' && found === null && !tokens.isKeyword('BY') && !tokens.isKeyword('AS')) {
+    const isPercentile = PERCENTILE_FUNCTIONS.has(start.text.toLowerCase().replace(/[\d.]+$/, ''))
+    const hint = isPercentile ? '; percentiles have a number from 0 to 100 in their name, such as perc95' : nearestHint(start.text, STATS_FUNCTIONS.keys())
+    throw tokens.error(`The stats function ${quote(start.text)} isn't supported${hint}`, start)
   }
-  if (name === undefined) throw tokens.unexpected('a stats function such as count')
+  if (found === null) throw tokens.unexpected('a stats function such as count')
   tokens.take()
   let field: string | null = null
+  let expr: Expr | null = null
   if (tokens.takeSymbol('(')) {
-    if (tokens.isKeyword('EVAL') && tokens.peek(1).text === '(') throw tokens.error("Expressions inside stats functions aren't supported; compute the field with eval before", tokens.next)
-    field = parseField(tokens)
+    if (tokens.isKeyword('EVAL') && tokens.peek(1).kind === 'symbol' && tokens.peek(1).text === '(') {
+      tokens.take()
+      expr = tokens.inParentheses(inner => found.function === 'count' ? parseAny(inner) : parseValue(inner))
+    } else field = parseField(tokens)
     tokens.expectSymbol(')', `at the end of ${start.text}(…)`)
-  } else if (name !== 'count') throw tokens.unexpected(`"(" after ${quote(start.text)}`)
-  const as = parseAs(tokens) ?? (field === null ? start.text : `${start.text}(${field})`) // R41
-  return { function: name, field, as, span: tokens.spanFrom(start) }
+  } else if (found.function !== 'count') throw tokens.unexpected(`"(" after ${quote(start.text)}`)
+  const written = expr === null ? (field === null ? start.text : `${start.text}(${field})`) : tokens.textFrom(start)
+  const as = parseAs(tokens) ?? written // R41
+  return { ...found, field, ...(expr === null ? {} : { expr }), as, span: tokens.spanFrom(start) }
 }
 
 /** eval = "eval" assignment { "," assignment } (R55) */

@@ -87,12 +87,17 @@ function pushDown (search: Search, columns: ReadonlySet<string>): Split {
   return { query: { predicate, fields: fieldsRead(rest), bin: null, stats: null, order: orderNeeded(rest) }, stages: rest }
 }
 
+/** Aggregates that a store makes of parts of the events. They give the same in whatever order the values come. */
+const PUSHED: ReadonlySet<AggregateFunction> = new Set(['count', 'dc', 'max', 'min', 'values'])
+
+/** Other aggregates that hang on no order. A sum of numbers with fractions does. */
+const ORDER_FREE: ReadonlySet<AggregateFunction> = new Set([...PUSHED, 'mode', 'perc', 'range'])
+
 /** Whether a store that has these columns can do the aggregation itself. It counts events, not a field's values. */
 function canPush (stats: StatsStage, predicate: Predicate, columns: ReadonlySet<string>): boolean {
   const has = (field: string | null): boolean => field === null || field === '_time' || columns.has(field)
-  return stats.by.every(has) &&
-    stats.aggregates.every(aggregate => has(aggregate.field) && (aggregate.function !== 'count' || aggregate.field === null)) &&
-    [...predicateFields(predicate)].every(has)
+  const canMake = ({ function: name, field, expr }: Aggregate) => PUSHED.has(name) && expr === undefined && has(field) && (name !== 'count' || field === null)
+  return stats.by.every(has) && stats.aggregates.every(canMake) && [...predicateFields(predicate)].every(has)
 }
 
 /** The `search` stages that a search begins with: they filter events. */
@@ -114,9 +119,6 @@ function joinAnd (predicates: readonly Predicate[], span: Span): Predicate {
 function isTimeBin (stage: Stage): stage is BinStage & { readonly field: '_time', readonly as: '_time' } {
   return stage.kind === 'bin' && stage.field === '_time' && stage.as === '_time'
 }
-
-/** Aggregates that give the same in whatever order the values come. Of numbers with fractions a sum doesn't. */
-const ORDER_FREE: ReadonlySet<AggregateFunction> = new Set(['count', 'dc', 'min', 'max', 'values'])
 
 function isOrderFree (aggregates: readonly Aggregate[]): boolean {
   return aggregates.every(aggregate => ORDER_FREE.has(aggregate.function))
@@ -203,7 +205,13 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
 }
 
 function aggregatedFields ({ by, aggregates }: Pick<StatsStage, 'by' | 'aggregates'>): Set<string> {
-  return new Set([...by, ...aggregates.flatMap(({ field }) => field ?? [])])
+  return new Set([...by, ...aggregates.flatMap(aggregateFields)])
+}
+
+/** The fields that an aggregate reads. */
+function aggregateFields ({ function: name, field, expr }: Aggregate): string[] {
+  const time = name === 'earliest' || name === 'latest' || name === 'earliest_time' || name === 'latest_time' ? ['_time'] : []
+  return [...time, ...field === null ? [] : [field], ...expr === undefined ? [] : expressionFields(expr)]
 }
 
 /** The fields that become these ones by a rename. Null, for all, where one name could come of several. */

@@ -86,7 +86,9 @@ function printTerm (term: Predicate): string {
   return term.kind === 'and' || term.kind === 'or' ? `(${printPredicate(term)})` : printPredicate(term)
 }
 
-function printAggregate ({ function: name, field, as }: Aggregate): string {
+function printAggregate ({ function: kind, percent, field, expr, as }: Aggregate): string {
+  const name = kind + (percent ?? '')
+  if (expr !== undefined) return `${name}(eval(${printExpression(expr, 0)})) AS ${printWord(as)}`
   const call = field === null ? name : `${name}(${printWord(field)})`
   return call + printAs(as, field === null ? name : `${name}(${field})`)
 }

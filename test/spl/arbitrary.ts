@@ -37,6 +37,16 @@ export const { predicate: anyPredicateText } = fc.letrec<{ predicate: string, co
     tie('predicate').map(text => `NOT ${text}`),
   ),
 }))
+/** An aggregate of stats, as text; `expression` and `condition` are what may stand in its eval(…). */
+export function anyAggregateText (expression: fc.Arbitrary<string>, condition: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  const name = fc.constantFrom('count', 'dc', 'values', 'list', 'min', 'Max', 'sum', 'mean', 'stdevp', 'median', 'p95', 'perc99.9', 'exactperc5', 'first', 'latest', 'latest_time', 'mode')
+  return fc.oneof(
+    fc.tuple(name, anyFieldText).map(([name, field]) => `${name}(${field})`),
+    fc.tuple(name, expression).map(([name, text]) => `${name}( eval(${text}))`),
+    condition.map(text => `c(eval (${text}))`),
+  )
+}
+
 /** An expression and a condition of eval and where, as text. */
 export const { value: anyExpressionText, condition: anyConditionText } = fc.letrec<{ value: string, condition: string }>(tie => ({
   value: fc.oneof({ maxDepth: 3 },

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { CONVERT_FUNCTIONS, EVAL_FUNCTIONS, STATS_FUNCTIONS } from '../../src/spl/functions.js'
+import { CONVERT_FUNCTIONS, EVAL_FUNCTIONS, PERCENTILE_FUNCTIONS, STATS_FUNCTIONS } from '../../src/spl/functions.js'
 import { COMMANDS } from '../../src/spl/parse.js'
 import { OPTIONS } from '../../src/spl/parse-stages.js'
 import { TIME_DIRECTIVES } from '../../src/spl/strftime.js'
@@ -36,7 +36,7 @@ function optionsOf (name: string): string[] {
 t.test('docs/spl.md lists every command, function, option and directive there is, and no other', async t => {
   t.strictSame(tableNames('Commands'), [...COMMANDS.keys()].sort())
   t.strictSame(tableNames('Functions of eval and where'), [...EVAL_FUNCTIONS.keys()].sort())
-  t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys()].sort())
+  t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys(), ...PERCENTILE_FUNCTIONS].sort())
   t.strictSame(tableNames('Functions of convert'), [...CONVERT_FUNCTIONS.keys()].sort())
   t.strictSame([...section('Functions of convert').matchAll(/`(%\d?[^`])`/g)].map(match => match[1]!).sort(), [...TIME_DIRECTIVES.keys()].sort())
   t.strictSame(tableOptions('Commands'), [...COMMANDS.keys()].map(name => `${name}: ${optionsOf(name).join(' ')}`).sort())

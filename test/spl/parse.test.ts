@@ -5,7 +5,7 @@ import type { Macros } from '../../src/spl/macro.js'
 import { COMMANDS, parseSearch } from '../../src/spl/parse.js'
 import { printSearch } from '../../src/spl/print.js'
 import { CASES, readCases } from './cases.js'
-import { anyConditionText, anyFieldsStage, anyFieldText, anyPredicateText, anyRowsStage, anyText } from './arbitrary.js'
+import { anyAggregateText, anyConditionText, anyExpressionText, anyFieldsStage, anyFieldText, anyPredicateText, anyRowsStage, anyText } from './arbitrary.js'
 
 const none: Macros = new Map()
 
@@ -63,7 +63,7 @@ t.test('the canonical text of every case parses to the same search, and prints t
 })
 
 t.test('the canonical text of any search parses to the same search', async t => {
-  const search = fc.tuple(anyPredicateText, anyConditionText, anyFieldText, fc.array(fc.oneof(anyRowsStage, anyFieldsStage), { minLength: 1, maxLength: 3 })).map(([terms, test, field, stages]) => `${terms} | where ${test} | eval x = if(${test}, 1, 2) | stats count values(${field}) AS "v v" | table ${field} | ${stages.join(' | ')}`)
+  const search = fc.tuple(anyPredicateText, anyConditionText, anyFieldText, anyAggregateText(anyExpressionText, anyConditionText), fc.array(fc.oneof(anyRowsStage, anyFieldsStage), { minLength: 1, maxLength: 3 })).map(([terms, test, field, aggregate, stages]) => `${terms} | where ${test} | eval x = if(${test}, 1, 2) | stats count values(${field}) AS "v v" ${aggregate} AS n | table ${field} | ${stages.join(' | ')}`)
   let parsedCount = 0
   fc.assert(fc.property(search, text => {
     const parsed = parseOrError(text)

@@ -255,7 +255,9 @@ t.test('with and without push-down a search gives the same rows', async t => {
     fc.constantFrom('eval x=user.host', 'eval user=cmd, y=user+1', 'eval minute=_time-1', 'where user=cmd', 'where isnull(other) OR other>5', 'table user _time host other x', 'convert ctime(_time) AS x'),
     anyRowsStage,
     anyFieldsStage,
-    fc.tuple(fc.constantFrom('count', 'dc(cmd)', 'values(user)', 'min(other)', 'max(_time)', 'count(host)'), fc.subarray(['user', '_time', 'host', 'other', 'minute', 'x']))
+    fc.constantFrom('eval z=if(match(cmd, "^[a-z]"), lower(user), mvappend(host, "z"))', 'where len(user)>1 OR cmd IN ("x", "X")', 'eval y=strftime(_time, "%M"), x=mvcount(other)'),
+    fc.tuple(fc.constantFrom('count', 'dc(cmd)', 'values(user)', 'min(other)', 'max(_time)', 'count(host)', 'list(cmd)', 'first(user)', 'last(other)', 'earliest(cmd)', 'latest(other)', 'earliest_time(user)', 'latest_time(cmd)',
+      'sum(_time)', 'avg(other)', 'stdev(_time)', 'var(other)', 'range(_time)', 'median(other)', 'p90(_time)', 'mode(cmd)', 'sumsq(other)', 'estdc(user)', 'count(eval(user=cmd OR other>5))', 'dc(eval(lower(user)))', 'list(eval(_time . cmd))', 'values(z)'), fc.subarray(['user', '_time', 'host', 'other', 'minute', 'x']))
       .map(([aggregate, by]) => `stats count AS n ${aggregate} AS cmd ${by.length > 0 ? `BY ${by.join(' ')}` : ''}`),
   )
   const search = fc.tuple(fc.array(test, { minLength: 1, maxLength: 3 }), fc.array(stage, { maxLength: 4 })).map(([tests, stages]) => [tests.join(' OR '), ...stages].join(' | '))

@@ -80,8 +80,12 @@ function predicateOf (field: fc.Arbitrary<string>): fc.Arbitrary<string> {
   })).predicate
 }
 
-function statsOf (field: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  const aggregate = fc.oneof(fc.constant('count'), fc.tuple(fc.constantFrom('dc', 'values', 'min', 'max'), field).map(([name, field]) => `${name}(${quote(field)})`))
+/** What a store aggregates itself, and what only rows in their order give. */
+const PUSHED = ['dc', 'estdc', 'values', 'min', 'max']
+const OTHERS = ['count', 'list', 'first', 'last', 'earliest', 'latest', 'latest_time', 'sum', 'avg', 'stdev', 'range', 'p90', 'mode']
+
+function statsOf (field: fc.Arbitrary<string>, names = PUSHED): fc.Arbitrary<string> {
+  const aggregate = fc.oneof(fc.constant('count'), fc.tuple(fc.constantFrom(...names), field).map(([name, field]) => `${name}(${quote(field)})`))
   return fc.tuple(
     fc.uniqueArray(aggregate, { minLength: 1, maxLength: 4 }),
     fc.uniqueArray(field, { maxLength: 3 }),
@@ -102,7 +106,7 @@ const fieldsStage = fc.oneof(
   fc.tuple(field, column).map(([name, by]) => `| eventstats count max(${quote(name)}) AS most BY ${quote(by)}`),
   fc.tuple(fc.constantFrom('mvexpand', 'nomv', 'makemv delim="a"', 'top', 'rare 3', 'addtotals'), field).map(([command, name]) => `| ${command} ${quote(name)}`),
   fc.constantFrom('| regex process="[a-z]"', '| regex "exec"', '| rex field=process "(?<process_name>[^/]+)$"', '| rex max_match=3 "(?<a>[a-z]{2})"', '| spath', '| spath process_exec.process.pid output=pid', '| convert num(p*) none(pid)'),
-  fc.constantFrom('| replace "*a*" WITH "*"', '| addtotals', '| top limit=0 process BY cluster_name'),
+  fc.constantFrom('| replace "*a*" WITH "*-*"', '| addtotals', '| top limit=0 process BY cluster_name'),
   fc.tuple(fc.constantFrom('', '- '), fc.array(fc.oneof(field.map(quote), fc.constantFrom('p*', '*_name', '_*')), { minLength: 1, maxLength: 3 })).map(([sign, names]) => `| fields ${sign}${names.join(' ')}`),
   fc.tuple(field, column).map(([name, as]) => `| rename ${quote(name)} AS ${quote(as)}`),
   fc.constantFrom('| rename process_* AS *', '| rename * AS x_*', '| rename *.* AS *_*', '| fillnull value="7"'),
@@ -110,8 +114,9 @@ const fieldsStage = fc.oneof(
 )
 
 const rest = fc.oneof(
-  { weight: 3, arbitrary: statsOf(column) },
+  { weight: 4, arbitrary: statsOf(column) },
   statsOf(field),
+  statsOf(field, [...OTHERS, 'values']),
   fc.constant(''),
   tableOf,
   fc.tuple(predicateOf(field), column).map(([predicate, name]) => `| search ${predicate} | table _time ${quote(name)}`),
@@ -119,6 +124,10 @@ const rest = fc.oneof(
   fc.constant('| eval y = process . cluster_name | stats count dc(y) AS d'),
   fc.tuple(rowsStage, fc.oneof(rowsStage, fieldsStage, fc.constant('')), fc.oneof(statsOf(field), tableOf)).map(stages => stages.join(' ')),
   fc.tuple(fieldsStage, statsOf(column)).map(stages => stages.join(' ')),
+  fc.constantFrom('| stats count(eval(match(process, "(?i)^/bin/[a-m]"))) AS a list(eval(upper(process_name))) AS b BY cluster_name',
+    '| bin _time span=5m | stats earliest(process) latest(process) first(a) last(a) sum(eval(len(process))) AS n BY _time node_name',
+    '| where process LIKE "%a%" OR process_name IN ("nsenter", "mount") | stats list(_time) AS t latest(host) AS h',
+    '| eval x = mvappend(process, cluster_name), y = md5(process) | table _time x y'),
 )
 const search = fc.tuple(fc.oneof({ weight: 1, arbitrary: fc.constant('*') }, { weight: 3, arbitrary: predicateOf(column) }, { weight: 2, arbitrary: predicateOf(field) }), rest).map(parts => parts.join(' '))
 

@@ -53,7 +53,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
       return rows => filter(rows, ({ values }) => test(field => values.get(field)))
     }
     case 'bin': return through(compileBin(stage))
-    case 'stats': return watched(rows => aggregate(rows, openStats(stage)))
+    case 'stats': return watched(rows => aggregate(rows, openStats(stage, context)))
     case 'eval': return through(compileEval(stage, context))
     case 'where': {
       const test = compileWhere(stage, context)
@@ -80,7 +80,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'reverse': return watched(reverse)
     case 'top':
     case 'rare': return watched(top(stage))
-    case 'eventstats': return watched(eventstats(stage))
+    case 'eventstats': return watched(eventstats(stage, context))
     case 'mvexpand': return watched(mvexpand(stage))
     case 'makemv': return through(compileMakemv(stage, warn))
     case 'nomv': return through(compileNomv(stage))

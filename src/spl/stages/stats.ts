@@ -1,6 +1,9 @@
 import type { Aggregate, StatsStage } from '../ast.js'
+import { compileExpression } from '../expression.js'
+import type { EvalContext } from '../functions/function.js'
 import type { Row, Scalar, Value } from '../row.js'
 import { compareScalars, compareUtf8, isMultivalue, toKey, toScalars, toText, toValue } from '../value.js'
+import { List, Mode, Moment, Percentile, Place, Range, Sum } from './aggregates.js'
 
 /**
  * An aggregate over a part of the events, made elsewhere: for count the number; for dc, values, min and max the values of the
@@ -16,10 +19,13 @@ export const MAX_GROUPS_PER_ROW = 10_000
 
 interface Group { readonly by: Scalar[], readonly aggregates: readonly Accumulator[] }
 
-/** Groups rows and aggregates them (R30–R44). Values are told apart by their text; of 42 and "42" the string is kept. `onGroup` hears of each new group. */
-export function openStats (stage: StatsStage, onGroup: (by: readonly Scalar[]) => void = () => {}) {
+/**
+ * Groups rows and aggregates them (R30–R44). Values are told apart by their text; of 42 and "42" the string is kept. Aggregates of
+ * expressions need the context of the run. `onGroup` hears of each new group.
+ */
+export function openStats (stage: StatsStage, context: EvalContext | null = null, onGroup: (by: readonly Scalar[]) => void = () => {}) {
   const groups = new Map<string, Group>()
-  const fields = stage.aggregates.map(aggregate => aggregate.field)
+  const inputs = stage.aggregates.map(aggregate => compileInput(aggregate, context))
   if (stage.by.length === 0) groupOf([]) // without BY there is one row even of no input (R43)
 
   function groupOf (by: readonly Scalar[]): Group {
@@ -38,10 +44,7 @@ export function openStats (stage: StatsStage, onGroup: (by: readonly Scalar[]) =
   }
 
   function addTo (group: Group, row: Row): void {
-    for (let i = 0; i < fields.length; i++) {
-      const field = fields[i]!
-      group.aggregates[i]!.add(field === null ? 1 : row.values.get(field))
-    }
+    for (let i = 0; i < inputs.length; i++) group.aggregates[i]!.add(inputs[i]!(row), row)
   }
 
   return {
@@ -59,7 +62,11 @@ export function openStats (stage: StatsStage, onGroup: (by: readonly Scalar[]) =
     /** Adds a group that was aggregated elsewhere, its partials in the order of the stage's aggregates. */
     addPartial (by: readonly Scalar[], partials: readonly Partial[]): void {
       const group = groupOf(by)
-      partials.forEach((partial, index) => group.aggregates[index]?.addPartial(partial))
+      partials.forEach((partial, index) => {
+        const aggregate = group.aggregates[index]
+        if (aggregate?.addPartial === undefined) throw new Error('an aggregate that has no partials')
+        aggregate.addPartial(partial)
+      })
     },
 
     /** The result, ascending by the BY fields (R42): BY columns first, then the aggregates; a column without a value is missing. */
@@ -106,10 +113,21 @@ function distinctByText (values: readonly Scalar[], into = new Map<string, Scala
   return into
 }
 
-/** One aggregate of one group. */
-interface Accumulator {
-  add (value: Value | undefined): void
-  addPartial (partial: Partial): void
+/** What an aggregate is given of a row: 1 for a bare count and for a condition that is true, else a value. */
+function compileInput ({ field, expr }: Aggregate, context: EvalContext | null): (row: Row) => Value | undefined {
+  if (expr === undefined) return field === null ? () => 1 : ({ values }) => values.get(field)
+  if (context === null) throw new Error('an expression without the context of a run')
+  const evaluate = compileExpression(expr, context)
+  return ({ values }) => {
+    const result = evaluate(values)
+    return typeof result === 'boolean' ? (result ? 1 : undefined) : result
+  }
+}
+
+/** One aggregate of one group. Only those that stores make themselves have partials. */
+export interface Accumulator {
+  add (value: Value | undefined, row: Row): void
+  addPartial? (partial: Partial): void
   value (): Value | undefined
 }
 
@@ -120,6 +138,23 @@ function openAccumulator (aggregate: Aggregate): Accumulator {
     case 'values': return new DistinctValues()
     case 'min': return new Extreme(-1)
     case 'max': return new Extreme(1)
+    case 'list': return new List()
+    case 'first':
+    case 'last': return new Place(aggregate.function)
+    case 'earliest':
+    case 'latest': return new Moment(aggregate.function, 'value')
+    case 'earliest_time': return new Moment('earliest', 'time')
+    case 'latest_time': return new Moment('latest', 'time')
+    case 'sum':
+    case 'sumsq':
+    case 'avg':
+    case 'stdev':
+    case 'stdevp':
+    case 'var':
+    case 'varp': return new Sum(aggregate.function)
+    case 'range': return new Range()
+    case 'perc': return new Percentile(aggregate.percent ?? 50)
+    case 'mode': return new Mode()
     default: return aggregate.function satisfies never
   }
 }

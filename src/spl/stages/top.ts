@@ -18,7 +18,7 @@ export function top (stage: TopStage): (rows: Iterable<Row>) => Iterable<Row> {
   return function * (rows) {
     const holder = openHolder(stage.kind)
     const counting = { kind: 'stats', aggregates: [{ function: 'count', field: null, as: COUNT, span: stage.span }], by: names, span: stage.span } as const
-    const stats = openStats(counting, values => holder.add(values.reduce<number>((size, value) => size + toText(value).length, 0)))
+    const stats = openStats(counting, null, values => holder.add(values.reduce<number>((size, value) => size + toText(value).length, 0)))
     for (const row of rows) stats.add(row)
     for (const group of groupsOf(stats.rows(), by.length)) {
       const total = group.reduce((sum, row) => sum + countOf(row), 0)

@@ -44,7 +44,7 @@ export function toPartials (row: readonly unknown[], { by, aggregates }: StatsSt
 
 function emitAggregate ({ function: name, field }: Aggregate, time: string): string {
   if (field === null) return 'count(*)'
-  if (name === 'count') throw new Error('count of a field is not pushed down')
+  if (!['dc', 'max', 'min', 'values'].includes(name)) throw new Error(`${name} of a field is not pushed down`)
   // min and max of the times are enough for min and max, and few.
   if (field === '_time' && (name === 'min' || name === 'max')) return `iif(count(*) = 0, '[]', json_array(min(${time}), max(${time})))`
   const value = field === '_time' ? time : `e.${columnName(field)}`
