@@ -44,8 +44,12 @@ export function fillWildcards (pattern: string, captures: readonly string[]): st
  * where case is to be ignored, both sides are folded first. Each literal part is taken where it first fits, never tried again.
  */
 export function compileWildcard (pattern: string): (text: string) => boolean {
-  const parts = pattern.split('*')
-  if (parts.length === 1) return text => text === pattern
+  return compileParts(pattern.split('*'))
+}
+
+/** A test for texts that begin with the first part, end with the last, and have the others in between, in order. */
+function compileParts (parts: readonly string[]): (text: string) => boolean {
+  if (parts.length === 1) return text => text === parts[0]
   const first = parts[0]!
   const last = parts.at(-1)!
   const middle = parts.slice(1, -1).filter(part => part !== '')
@@ -63,6 +67,7 @@ export function compileWildcard (pattern: string): (text: string) => boolean {
 
 /** A test for whole texts as `like` makes it: `%` stands for any run of characters, `_` for one; with case (R52, R54). */
 export function compileLike (pattern: string): (text: string) => boolean {
+  if (!pattern.includes('_')) return compileParts(pattern.split('%'))
   const wanted = [...pattern]
   return text => {
     const found = [...text]

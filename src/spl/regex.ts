@@ -9,6 +9,9 @@ export { RegexError }
 /** The longest pattern. */
 const MAX_PATTERN = 10_000
 
+/** How many characters may be looked at, at worst, for all matches of one text: each match may look as far as its end. Some 4 s. */
+const MAX_LOOKED_AT = 10_000_000
+
 /** A match. `groups[0]` is the whole of it, as `text.slice(start, end)`; a group that took no part is undefined. */
 export interface RegexMatch {
   readonly start: number
@@ -61,7 +64,10 @@ export function compileRegex (pattern: string, tooCostly: () => void = () => {})
     exec: text => find(text, 0),
     * matches (text) {
       let from = 0
+      let lookedAt = 0
       while (from <= text.length) {
+        lookedAt += text.length - from
+        if (lookedAt > MAX_LOOKED_AT && from > 0) return tooCostly()
         const match = find(text, from)
         if (match === null) return
         yield match

@@ -69,7 +69,7 @@ export function compileTimeFormat (format: string, timeZone: string): (seconds: 
     const timeUs = Math.round(time * 1e6)
     const seconds = Math.floor(timeUs / 1e6)
     if (!(Math.abs(seconds) < 8.64e12 - 86_400)) return null // what a Date holds, less a day for the zone
-    const offsetMinutes = zone.offset(seconds * 1000)
+    const offsetMinutes = timeZone === 'UTC' ? 0 : zone.offset(seconds * 1000) // which is slow
     const local = new Date((seconds + Math.round(offsetMinutes * 60)) * 1000)
     const moment = { local, seconds, micros: timeUs - seconds * 1e6, offsetMinutes, zone }
     return parts.map(part => typeof part === 'string' ? part : part(moment)).join('')

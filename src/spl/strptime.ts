@@ -20,6 +20,9 @@ interface Parts {
   offsetMinutes?: number
 }
 
+/** How far a zone is east of Greenwich at a time. */
+type OffsetMs = (timeMs: number) => number
+
 interface Directive {
   readonly pattern: string
   readonly take: (parts: Parts, text: string) => void
@@ -59,6 +62,8 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
  */
 export function compileTimeParser (format: string, timeZone: string, nowMs: number): (text: string) => number | null {
   const zone = IANAZone.create(timeZone)
+  const offsetMs: OffsetMs = timeZone === 'UTC' ? () => 0 : timeMs => zone.offset(timeMs) * 60_000 // which is slow
+  const today = new Date(nowMs + offsetMs(nowMs))
   const takes: Directive['take'][] = []
   let pattern = '^\\s*'
   for (const [piece] of format.matchAll(/\.%\d?[NQ]|%\d?[^]|\s+|[^%\s.]+|\./gu)) {
@@ -82,24 +87,23 @@ export function compileTimeParser (format: string, timeZone: string, nowMs: numb
       const piece = found[index + 1]
       if (piece !== undefined) take(parts, piece)
     })
-    return toSeconds(parts, zone, nowMs)
+    return toSeconds(parts, offsetMs, today)
   }
 }
 
-function toSeconds (parts: Parts, zone: IANAZone, nowMs: number): number | null {
+function toSeconds (parts: Parts, offsetMs: OffsetMs, today: Date): number | null {
   const { micros = 0, epoch, hour12, isPm, minute = 0, second = 0, offsetMinutes } = parts
   if (epoch !== undefined) return epoch + micros / 1e6
-  const date = toDate(parts, zone, nowMs)
+  const date = toDate(parts, today)
   const hour = hour12 === undefined ? parts.hour ?? 0 : hour12 % 12 + (isPm === true ? 12 : 0)
   if (date === null || hour > 23 || minute > 59 || second > 60 || (hour12 !== undefined && (hour12 < 1 || hour12 > 12))) return null
   const localMs = date + (hour * 3600 + minute * 60 + second) * 1000
-  const offset = offsetMinutes ?? offsetAt(localMs, zone)
-  return ((localMs - offset * 60_000) * 1000 + micros) / 1e6
+  const offset = offsetMinutes === undefined ? offsetAt(localMs, offsetMs) : offsetMinutes * 60_000
+  return ((localMs - offset) * 1000 + micros) / 1e6
 }
 
 /** Milliseconds of the day's start, as if it were UTC; null for a day that isn't in the calendar, and for one half said. */
-function toDate ({ year, month, day, dayOfYear }: Parts, zone: IANAZone, nowMs: number): number | null {
-  const today = new Date(nowMs + zone.offset(nowMs) * 60_000)
+function toDate ({ year, month, day, dayOfYear }: Parts, today: Date): number | null {
   if (dayOfYear !== undefined) {
     const of = year ?? today.getUTCFullYear()
     const time = Date.UTC(of, 0, dayOfYear)
@@ -113,11 +117,11 @@ function toDate ({ year, month, day, dayOfYear }: Parts, zone: IANAZone, nowMs: 
 }
 
 /** The zone's offset at a wall clock; where the clock is turned back, the first time, where it is turned on, as before. */
-function offsetAt (localMs: number, zone: IANAZone): number {
-  const before = zone.offset(localMs - 86_400_000)
-  const after = zone.offset(localMs + 86_400_000)
+function offsetAt (localMs: number, offsetMs: OffsetMs): number {
+  const before = offsetMs(localMs - 86_400_000)
+  const after = offsetMs(localMs + 86_400_000)
   if (before === after) return before
-  const isAt = (offset: number) => zone.offset(localMs - offset * 60_000) === offset
+  const isAt = (offset: number) => offsetMs(localMs - offset) === offset
   return isAt(before) || !isAt(after) ? before : after
 }
 

@@ -22,6 +22,8 @@ export interface EvalContext {
   readonly nowMs: number
   /** Notes, as often as it happens, what the rows of the result don't show. */
   readonly warn: (message: string) => void
+  /** Called every so many rows or values; stops the search by throwing. */
+  readonly alive: () => void
 }
 
 /** What is wrong with an argument that is a literal; `offset` is the place in its text. */

@@ -2,9 +2,12 @@ import type { Expr } from '../ast.js'
 import { expressionFields } from '../expression-fields.js'
 import type { Scalar } from '../row.js'
 import { compareUtf8, isMultivalue, toText } from '../value.js'
-import type { Evaluate, Fault, Fields, FunctionTable } from './function.js'
+import type { EvalContext, Evaluate, Fault, Fields, FunctionTable } from './function.js'
 import { asNumber, asScalars, asText, cut, MAX_VALUES, prepared, toResult } from './function.js'
 import { checkRegex, toRegex } from './text.js'
+
+/** How many values pass between two calls of `alive`. */
+const VALUES_PER_CHECK = 256
 
 /** Functions of multivalues (spl-semantics.md section 5). */
 export const MULTIVALUE_FUNCTIONS: FunctionTable = [
@@ -35,7 +38,7 @@ export const MULTIVALUE_FUNCTIONS: FunctionTable = [
     gives: 'value',
     takes: () => 'condition',
     check: exprs => checkOneField(exprs),
-    compile: ([condition], _, [expr]) => overEach([...expressionFields(expr!)][0]!, (value, fields) => condition!(fields) === true ? [value] : []),
+    compile: ([condition], context, [expr]) => overEach([...expressionFields(expr!)][0]!, context, (value, fields) => condition!(fields) === true ? [value] : []),
   }],
   ['mvfind', {
     arity: [2, 2],
@@ -74,7 +77,7 @@ export const MULTIVALUE_FUNCTIONS: FunctionTable = [
     arity: [2, 2],
     gives: 'value',
     check: ([field]) => field?.kind === 'field' ? null : { argument: 0, detail: 'Expected a field, whose values the second argument is worked out for' },
-    compile: ([, change], _, [field]) => overEach(field!.kind === 'field' ? field!.name : '', (_, fields) => asScalars(change!(fields))),
+    compile: ([, change], context, [field]) => overEach(field!.kind === 'field' ? field!.name : '', context, (_, fields) => asScalars(change!(fields))),
   }],
   ['mvrange', {
     arity: [2, 3],
@@ -106,10 +109,12 @@ export const MULTIVALUE_FUNCTIONS: FunctionTable = [
 ]
 
 /** The values that something makes of each value of a field, with the field standing for that one value. */
-function overEach (name: string, make: (value: Scalar, fields: Fields) => readonly Scalar[]): Evaluate {
+function overEach (name: string, { alive }: EvalContext, make: (value: Scalar, fields: Fields) => readonly Scalar[]): Evaluate {
   return fields => {
     const values: Scalar[] = []
+    let done = 0
     for (const value of asScalars(fields.get(name))) {
+      if (++done % VALUES_PER_CHECK === 0) alive() // inside one another these make much of one row
       values.push(...make(value, { get: field => field === name ? value : fields.get(field) }))
       if (values.length > MAX_VALUES) break
     }

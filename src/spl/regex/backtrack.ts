@@ -4,7 +4,7 @@ import type { Matcher, Spans } from './match.js'
 import { TooCostly } from './match.js'
 
 /**
- * How many steps one search of a text may take, some 15 ms, and as many more for each of its characters. PCRE has such a bound as well. It
+ * How many steps the matches of one text may take, some 15 ms, and as many more for each of its characters. PCRE has such a bound as well. It
  * counts steps, not time, so that a search gives the same rows on every machine.
  */
 const MAX_STEPS = 200_000
@@ -31,8 +31,8 @@ export function compileBacktracking ({ node, groupCount }: ParsedRegex): Matcher
   const start = compile(node, at => at)
 
   function find (subject: string, from: number): Spans | null {
+    if (from === 0 || subject !== text) steps = 0 // all matches of a text share one bound
     text = subject
-    steps = 0
     maxSteps = MAX_STEPS + STEPS_PER_CHARACTER * text.length
     depth = 0
     for (const open of starts) open.length = 0 // where the last search was given up

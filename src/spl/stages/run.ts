@@ -26,10 +26,7 @@ import { compileWhere } from './where.js'
 /** How many rows pass between two calls of `alive`. */
 const ROWS_PER_CHECK = 1_024
 
-export interface RunContext extends EvalContext {
-  /** Called every so many rows; stops the search by throwing. */
-  readonly alive: () => void
-}
+export type RunContext = EvalContext
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
 
