@@ -99,6 +99,8 @@ export interface NomvStage { readonly kind: 'nomv', readonly field: string, read
 export interface AddtotalsStage { readonly kind: 'addtotals', readonly fields: readonly string[], readonly as: string, readonly span: Span }
 /** `to` has as many wildcards as `from`, or none. `fields` is null for all. */
 export interface ReplaceStage { readonly kind: 'replace', readonly pairs: readonly { readonly from: string, readonly to: string }[], readonly fields: readonly string[] | null, readonly span: Span }
+/** The assignments are a template with placeholders such as `<<FIELD>>` in names and texts. Fields may have wildcards. */
+export interface ForeachStage { readonly kind: 'foreach', readonly fields: readonly string[], readonly assignments: EvalStage['assignments'], readonly span: Span }
 /** `path` is null for every field; otherwise `output` is the field that it sets. */
 export interface SpathStage { readonly kind: 'spath', readonly input: string, readonly path: string | null, readonly output: string, readonly span: Span }
 export interface RegexStage { readonly kind: 'regex', readonly field: string, readonly op: '=' | '!=', readonly pattern: string, readonly span: Span }
@@ -116,7 +118,7 @@ export type Stage =
   | SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
   | FieldsStage | RenameStage | FillnullStage | DedupStage | SortStage | HeadStage | TailStage | ReverseStage
   | TopStage | EventstatsStage | MvexpandStage | MakemvStage | NomvStage | AddtotalsStage | ReplaceStage
-  | SpathStage | RegexStage | RexStage | SedStage
+  | ForeachStage | SpathStage | RegexStage | RexStage | SedStage
 
 /** A whole search; its first stage is the base search. `warnings` says, place and all, what was taken to mean something else than it says. */
 export interface Search { readonly stages: readonly Stage[], readonly span: Span, readonly warnings: readonly string[] }

@@ -16,21 +16,24 @@ export interface Token {
   readonly end: number
 }
 
-/** The two ways to read a command: `process=/bin/ls` is three words to `search`, a division to `where`. */
-export type Lexicon = 'words' | 'expression'
+/**
+ * The ways to read a command: `process=/bin/ls` is three words to `search`, a division to `where`. A template is an expression whose names
+ * may have placeholders such as `<<FIELD>>`.
+ */
+export type Lexicon = 'words' | 'expression' | 'template'
 
 type Rule = readonly [kind: Token['kind'], pattern: RegExp]
+
+const NUMBER: Rule = ['number', /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y]
+const OPERATOR: Rule = ['symbol', /==|!=|<=|>=|[-+*/%.=<>(),[\]]/y]
 
 const RULES: Record<Lexicon, readonly Rule[]> = {
   words: [
     ['symbol', /!=|<=|>=|[()=,<>[\]]/y],
     ['word', /(?:[^\s|(),"=<>[\]!]|!(?!=))+/y],
   ],
-  expression: [
-    ['number', /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y],
-    ['name', /[A-Za-z_]\w*/y],
-    ['symbol', /==|!=|<=|>=|[-+*/%.=<>(),[\]]/y],
-  ],
+  expression: [NUMBER, ['name', /[A-Za-z_]\w*/y], OPERATOR],
+  template: [NUMBER, ['name', /(?:[A-Za-z_]|<<\w+>>)(?:\w|<<\w+>>)*/y], OPERATOR],
 }
 
 /** How deep parentheses, NOT and function calls may nest. */
@@ -197,7 +200,7 @@ function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
 
 function lexQuoted (source: ExpandedText, lexicon: Lexicon, at: number): Token | null {
   const mark = source.text[at]
-  if (mark !== '"' && !(mark === "'" && lexicon === 'expression')) return null
+  if (mark !== '"' && !(mark === "'" && lexicon !== 'words')) return null
   const end = endOfQuoted(source.text, at)
   if (end === null) throw source.error(`This ${mark} has no closing ${mark}`, at, at + 1)
   const text = unescapeQuoted(source.text.slice(at, end))

@@ -1,9 +1,11 @@
-import type { AddtotalsStage, FieldsStage, FillnullStage, MakemvStage, NomvStage, RenameStage, ReplaceStage } from './ast.js'
+import type { AddtotalsStage, FieldsStage, FillnullStage, ForeachStage, MakemvStage, NomvStage, RenameStage, ReplaceStage } from './ast.js'
 import { quote } from './errors.js'
-import type { Token, Tokens } from './lex.js'
+import { Tokens } from './lex.js'
+import type { Token } from './lex.js'
 import { countWildcards } from './match.js'
-import { Options, parseField, takeOption } from './parse-stages.js'
+import { Options, parseEval, parseField, takeOption } from './parse-stages.js'
 import { checkRegex } from './parse-regex.js'
+import { PLACEHOLDERS } from './stages/foreach.js'
 
 /** fields = "fields" [ "+" | "-" ] field { [ "," ] field }; a field may have wildcards (R74) */
 export function parseFields (tokens: Tokens, start: Token): FieldsStage {
@@ -75,6 +77,35 @@ export function parseReplace (tokens: Tokens, start: Token): ReplaceStage {
   } while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isKeyword('IN')))
   const fields = tokens.takeKeyword('IN') ? parseFieldList(tokens) : null
   return { kind: 'replace', pairs, fields, span: tokens.spanFrom(start) }
+}
+
+/** foreach = "foreach" field { [ "," ] field } "[" eval "]"; a field may have wildcards, names and texts of the eval placeholders */
+export function parseForeach (tokens: Tokens, start: Token): ForeachStage {
+  takeOption(tokens, 'foreach')
+  const fields: string[] = []
+  do fields.push(parseField(tokens, 'with wildcards'))
+  while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isSymbol('[')))
+  const open = tokens.next
+  tokens.expectSymbol('[', 'and an eval behind the fields')
+  const template = new Tokens(tokens.source, 'template', open.end)
+  const evalToken = template.next
+  if (!template.takeKeyword('EVAL')) throw template.unexpected('eval')
+  const { assignments } = parseEval(template, evalToken)
+  const close = template.next
+  template.expectSymbol(']', 'at the end of the eval')
+  if (template.next.kind !== 'end' || template.end !== tokens.end) throw template.unexpected('the end of the command')
+  checkPlaceholders(tokens, open.end, close.start)
+  tokens.warnings.push(...template.warnings)
+  while (tokens.next.kind !== 'end') tokens.take()
+  return { kind: 'foreach', fields: [...new Set(fields)], assignments, span: tokens.spanFrom(start) }
+}
+
+function checkPlaceholders ({ source }: Tokens, from: number, to: number): void {
+  for (const { 0: text, 1: name = '', index } of source.text.slice(from, to).matchAll(/<<(\w+)>>/g)) {
+    if (!Object.hasOwn(PLACEHOLDERS, name)) {
+      throw source.error(`The placeholder ${quote(text)} isn't supported; there are ${Object.keys(PLACEHOLDERS).map(known => `<<${known}>>`).join(', ')}`, from + index, from + index + text.length)
+    }
+  }
 }
 
 /** The one field of a command, with options before or behind it. */

@@ -25,6 +25,7 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   eventstats: [],
   fields: [],
   fillnull: ['value'],
+  foreach: [],
   head: ['limit'],
   makemv: ['delim', 'tokenizer', 'allowempty'],
   mvexpand: ['limit'],

@@ -5,7 +5,7 @@ import { Tokens } from './lex.js'
 import type { Lexicon, Token } from './lex.js'
 import { expandMacros } from './macro.js'
 import type { ExpandedText, Macros } from './macro.js'
-import { parseAddtotals, parseFields, parseFillnull, parseMakemv, parseNomv, parseRename, parseReplace } from './parse-fields.js'
+import { parseAddtotals, parseFields, parseFillnull, parseForeach, parseMakemv, parseNomv, parseRename, parseReplace } from './parse-fields.js'
 import { parseDedup, parseEventstats, parseHead, parseMvexpand, parseReverse, parseSort, parseTail, parseTop } from './parse-rows.js'
 import { parseBin, parseConvert, parseEval, parseStats, parseTable, parseWhere } from './parse-stages.js'
 import { parsePredicate } from './parse-predicate.js'
@@ -35,6 +35,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['eventstats', { lexicon: 'words', parse: parseEventstats }],
   ['fields', { lexicon: 'words', parse: parseFields }],
   ['fillnull', { lexicon: 'words', parse: parseFillnull }],
+  ['foreach', { lexicon: 'words', parse: parseForeach }],
   ['head', { lexicon: 'words', parse: parseHead }],
   ['makemv', { lexicon: 'words', parse: parseMakemv }],
   ['mvexpand', { lexicon: 'words', parse: parseMvexpand }],

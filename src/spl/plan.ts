@@ -1,4 +1,4 @@
-import type { Aggregate, AggregateFunction, BinStage, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import { expressionFields } from './expression-fields.js'
 import type { Value } from './row.js'
@@ -135,6 +135,7 @@ function orderNeeded (stages: readonly Stage[]): StoreQuery['order'] {
         if (!isOrderFree(stage.aggregates)) return '-time'
         break
       case 'dedup':
+      case 'foreach': // it goes through the fields as they come up
       case 'head':
       case 'tail': return '-time'
       case 'sort': if (stage.count !== 0) return '-time' // of equal rows, those that came first are left
@@ -172,6 +173,7 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
     case 'mvexpand':
     case 'regex': return new Set([...needed, stage.field])
     case 'rex': return stage.names.some(name => needed.has(name)) ? new Set([...needed, stage.field]) : new Set(needed)
+    case 'foreach': return null // which fields match hangs on all there are
     case 'spath': return stage.path === null || needed.has(stage.output) ? new Set([...needed, stage.input]) : new Set(needed)
     case 'addtotals': {
       if (!needed.has(stage.as)) return new Set(needed)
@@ -264,10 +266,16 @@ function mayChange (stage: Stage, field: string): boolean {
     case 'nomv':
     case 'sed': return stage.field === field
     case 'convert': return stage.conversions.some(({ function: name, as }) => name !== 'none' && compileWildcard(as)(field))
+    case 'foreach': return targetPatterns(stage).some(pattern => compileWildcard(pattern)(field))
     case 'spath': return stage.path === null || stage.output === field
     case 'replace': return stage.fields === null || stage.fields.includes(field)
     default: return fieldsMade(stage).includes(field)
   }
+}
+
+/** The fields that a template sets, `*` for each placeholder. */
+function targetPatterns ({ assignments }: ForeachStage): string[] {
+  return assignments.map(({ field }) => field.replace(/<<\w+>>/g, '*'))
 }
 
 /** A stage that makes groups of rows, whose BY values tell its results apart. */
@@ -317,6 +325,7 @@ function columnsAfter (stage: Stage, columns: readonly string[] | null): readonl
   if (columns === null) return null
   switch (stage.kind) {
     case 'fields': return compileFieldList(stage)(columns)
+    case 'foreach': return targetPatterns(stage).some(pattern => pattern.includes('*')) ? null : [...new Set([...columns, ...targetPatterns(stage)])]
     case 'spath': return stage.path === null ? null : [...new Set([...columns, stage.output])]
     case 'rename': return stage.renames.reduce((names, part) => [...renameColumns(new Map(names.map(name => [name, ''])), compileNewName(part)).keys()], columns)
     default: return [...new Set([...columns, ...fieldsMade(stage)])]

@@ -1,4 +1,4 @@
-import type { Aggregate, Expr, Predicate, Search, SortKey, Stage, StatsStage, TopStage } from './ast.js'
+import type { Aggregate, EvalStage, Expr, Predicate, Search, SortKey, Stage, StatsStage, TopStage } from './ast.js'
 import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
 
 /** What an expression reads as one bare name. */
@@ -14,7 +14,7 @@ function printStage (stage: Stage): string {
     case 'search': return `search ${printPredicate(stage.predicate)}`
     case 'bin': return `bin ${printWord(stage.field)} span=${printSpan(stage.spanSeconds)}${printAs(stage.as, stage.field)}`
     case 'stats': return `stats ${printAggregates(stage)}`
-    case 'eval': return `eval ${stage.assignments.map(({ field, expr }) => `${NAME.test(field) ? field : quoteText(field)} = ${printExpression(expr, 0)}`).join(', ')}`
+    case 'eval': return printEval(stage)
     case 'where': return `where ${printExpression(stage.expr, 0)}`
     case 'table': return `table ${stage.fields.map(printWord).join(', ')}`
     case 'convert': {
@@ -37,6 +37,7 @@ function printStage (stage: Stage): string {
     case 'nomv': return `nomv ${printWord(stage.field)}`
     case 'addtotals': return `addtotals fieldname=${quoteText(stage.as)} ${printWords(stage.fields)}`
     case 'replace': return `replace ${stage.pairs.map(({ from, to }) => `${quoteText(from)} WITH ${quoteText(to)}`).join(', ')}${stage.fields === null ? '' : ` IN ${printWords(stage.fields)}`}`
+    case 'foreach': return `foreach ${printWords(stage.fields)} [${printEval(stage)}]`
     case 'spath': return `spath input=${quoteText(stage.input)}${stage.path === null ? '' : ` path=${quoteText(stage.path)} output=${quoteText(stage.output)}`}`
     case 'regex': return `regex ${printWord(stage.field)}${stage.op}${quoteText(stage.pattern)}`
     case 'rex': return `rex field=${quoteText(stage.field)} max_match=${stage.limit} ${quoteText(stage.pattern)}`
@@ -47,6 +48,10 @@ function printStage (stage: Stage): string {
 
 function printAggregates ({ aggregates, by }: Pick<StatsStage, 'aggregates' | 'by'>): string {
   return `${aggregates.map(printAggregate).join(', ')}${by.length > 0 ? ` BY ${printWords(by)}` : ''}`
+}
+
+function printEval ({ assignments }: Pick<EvalStage, 'assignments'>): string {
+  return `eval ${assignments.map(({ field, expr }) => `${NAME.test(field) ? field : quoteText(field)} = ${printExpression(expr, 0)}`).join(', ')}`
 }
 
 function printTop ({ kind, count, fields, by, countfield, percentfield }: TopStage): string {

@@ -78,3 +78,25 @@ t.test('hostile field names are plain columns', async t => {
 
   t.strictSame(rows, [{ proto: 'p', constructor: 'c', toString: 't' }])
 })
+
+t.test('a search that would hold too much is refused with the reason', async t => {
+  const server = await testApp(t)
+  await post(server, JSON.stringify({ event: Object.fromEntries(Array.from({ length: 1_001 }, (_, n) => [`f${n}`, n])) }))
+
+  const res = await search(server, { search: '* | foreach f* [eval x_<<FIELD>> = 1]' })
+
+  t.equal(res.statusCode, 400)
+  t.match(res.json().detail, /^foreach would have to go through more than 1000 fields$/)
+})
+
+t.test('commands that hang on the order of events get them newest first', async t => {
+  const server = await testApp(t)
+  await post(server, EVENTS)
+
+  const rowsOf = async (text: string) => (await search(server, { search: text })).json().rows
+
+  t.strictSame(await rowsOf('* | head 1 | table _time'), [{ _time: 300 }])
+  t.strictSame(await rowsOf('* | tail 2 | table _time'), [{ _time: 100 }, { _time: 200 }])
+  t.strictSame(await rowsOf('* | dedup sourcetype | stats values(_time) AS t'), [{ t: [200, 300] }])
+  t.strictSame(await rowsOf('* | sort 1 sourcetype | stats max(_time) AS t'), [{ t: 300 }])
+})

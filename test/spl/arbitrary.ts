@@ -97,6 +97,7 @@ export const anyFieldsStage: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('makemv other', 'makemv delim="1" allowempty=1 user', 'makemv tokenizer="([a-z])." host', 'nomv other', 'nomv x', 'addtotals', 'addtotals user other fieldname=x', 'addtotals fieldname=n _* *o*'),
   fc.constantFrom('replace "*a*" WITH "*-*" IN user', 'replace 42 WITH x, "*" WITH "" IN other, host', 'replace "x*" WITH "*"', 'replace "*" WITH "y" IN "x y"'),
   fc.constantFrom('regex user="[a-c]"', 'regex host!="^.?$"', 'regex "x"', 'rex field=user "(?<x>[a-z])(?<cmd>1)?"', 'rex max_match=0 field=other "(?<minute>\\d)"', 'rex field=host mode=sed "s/(a|b)/[\\1]/g"', 'rex field=x mode=sed "y/ab/ba/"'),
+  fc.constantFrom('foreach * [eval <<FIELD>> = <<FIELD>> . "x"]', 'foreach u*, *o* [eval n_<<MATCHSTR>> = \'<<FIELD>>\', "<<MATCHSEG1>> s" = "<<FIELD>>"]', 'foreach user host [eval x = x . <<FIELD>>]'),
   fc.constantFrom('spath', 'spath input=other', 'spath a.b{} output=x', 'spath input=user path=c', 'convert num(user) rmcomma(*o*) none(host)', 'convert auto(*) ctime(_time) AS x', 'convert dur2sec(cmd) memk(other) AS cmd'),
   fc.tuple(fc.constantFrom('', 'value=none ', 'value="1.0" '), fc.option(someFields)).map(([value, fields]) => `fillnull ${value}${fields?.join(' ') ?? ''}`),
 )

@@ -49,11 +49,13 @@ t.test('head reads no further than it gives', async t => {
 
 t.test('what has to hold too many results is refused, not tried', async t => {
   const long = 'x'.repeat(1_000_000)
-  const commands = ['sort 0 n', 'reverse', 'tail 5000', 'fillnull', 'dedup n sortby n', 'eventstats count', 'top text n']
+  const commands = ['sort 0 n', 'reverse', 'tail 5000', 'fillnull', 'dedup n sortby n', 'eventstats count', 'top text n', 'foreach n [eval x=1]']
   for (const command of commands) {
     const rows = Array.from({ length: 300 }, (_, n): Row => ({ values: new Map<string, Value>([['n', n], ['text', `${n}${long}`]]), origin: [n] }))
     t.throws(() => [...runStages(stagesOf(`* | ${command}`), rows, { timeZone: 'UTC', nowMs: 0, warn: () => {}, alive: () => {} })], { code: 'invalid', message: new RegExp(`^${command.split(' ')[0]} .*more than 256 MB`) }, command)
   }
+  const wide: Row = { values: new Map(Array.from({ length: 1_001 }, (_, n) => [`f${n}`, n])), origin: [1] }
+  t.throws(() => [...runStages(stagesOf('* | foreach * [eval x_<<FIELD>> = 1]'), [wide], { timeZone: 'UTC', nowMs: 0, warn: () => {}, alive: () => {} })], { code: 'invalid', message: /more than 1000 fields/ })
   t.throws(() => [...runStages(stagesOf('* | dedup _time | stats count'), countingRows(1_000_001, () => {}), { timeZone: 'UTC', nowMs: 0, warn: () => {}, alive: () => {} })], /^dedup would have to hold more than 1000000 results/)
 })
 

@@ -105,7 +105,7 @@ const rowsStage = fc.oneof(
 const fieldsStage = fc.oneof(
   fc.tuple(field, column).map(([name, by]) => `| eventstats count max(${quote(name)}) AS most BY ${quote(by)}`),
   fc.tuple(fc.constantFrom('mvexpand', 'nomv', 'makemv delim="a"', 'top', 'rare 3', 'addtotals'), field).map(([command, name]) => `| ${command} ${quote(name)}`),
-  fc.constantFrom('| regex process="[a-z]"', '| regex "exec"', '| rex field=process "(?<process_name>[^/]+)$"', '| rex max_match=3 "(?<a>[a-z]{2})"', '| spath', '| spath process_exec.process.pid output=pid', '| convert num(p*) none(pid)'),
+  fc.constantFrom('| regex process="[a-z]"', '| regex "exec"', '| rex field=process "(?<process_name>[^/]+)$"', '| rex max_match=3 "(?<a>[a-z]{2})"', '| foreach p* cluster_name [eval x_<<FIELD>> = len(<<FIELD>>)]', '| spath', '| spath process_exec.process.pid output=pid', '| convert num(p*) none(pid)'),
   fc.constantFrom('| replace "*a*" WITH "*-*"', '| addtotals', '| top limit=0 process BY cluster_name'),
   fc.tuple(fc.constantFrom('', '- '), fc.array(fc.oneof(field.map(quote), fc.constantFrom('p*', '*_name', '_*')), { minLength: 1, maxLength: 3 })).map(([sign, names]) => `| fields ${sign}${names.join(' ')}`),
   fc.tuple(field, column).map(([name, as]) => `| rename ${quote(name)} AS ${quote(as)}`),

@@ -9,6 +9,7 @@ import { compileEval } from './eval.js'
 import { eventstats } from './eventstats.js'
 import { compileFields } from './fields.js'
 import { fillNull } from './fillnull.js'
+import { foreach } from './foreach.js'
 import { head, reverse, tail } from './head.js'
 import { compileMakemv, compileNomv, mvexpand } from './multivalue.js'
 import { compileRegexStage } from './regex.js'
@@ -82,6 +83,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'makemv': return through(compileMakemv(stage, warn))
     case 'nomv': return through(compileNomv(stage))
     case 'addtotals': return through(compileAddtotals(stage))
+    case 'foreach': return watched(foreach(stage, context))
     case 'spath': return through(compileSpath(stage))
     case 'regex': {
       const test = compileRegexStage(stage, warn)
