@@ -35,7 +35,9 @@ export function compileSeed (): CompiledDefinition {
   const { id, name, version, type, search, risk, mitre_attack } = detection
   return compileDefinition({
     detection_id: id, name, version, type, risk, mitre_attack: [...mitre_attack], search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',
-  })
+    data_models: {},
+    lookups: {},
+  }, () => { throw new Error('it names no lookup') })
 }
 
 /** Runs the detection over the events in `dataDir`; without push-down over the first `share` of its window alone. */

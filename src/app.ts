@@ -26,6 +26,7 @@ import { hec, HEC_HEADERS } from './hec/hec.js'
 import type { HecMetrics } from './hec/metrics.js'
 import { hecBody } from './hec/reply.js'
 import type { Tokens } from './hec/token.js'
+import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 
 export interface AppDeps extends DetectionDeps, TokenDeps {
@@ -38,6 +39,7 @@ export interface AppDeps extends DetectionDeps, TokenDeps {
   readonly maxBodyBytes: number
   readonly timeFrom: HecDeps['timeFrom']
   readonly macros: () => Macros
+  readonly knowledge: () => Knowledge
   readonly readiness: () => Readiness
   /** Set once SIGTERM came: HEC refuses, and every reply closes its connection. */
   readonly isShuttingDown: () => boolean

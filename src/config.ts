@@ -79,7 +79,7 @@ const Config = z.strictObject({
     shipped: z.boolean().default(true),
     paths: z.array(z.string().min(1)).default([]),
     macros: z.array(z.string().min(1)).default([]),
-    lookups: z.tuple([], NOT_YET).default([]),
+    lookups: z.array(z.string().min(1)).default([]),
     define: z.record(z.string(), z.string()).default({}),
     overrides: z.record(z.string(), Override).default({}),
   }).prefault({}),
@@ -174,7 +174,7 @@ function resolvePaths (tree: Record<string, unknown>, base: string): Record<stri
   const tls = copy.listen?.tls
   if (typeof tls?.cert === 'string') tls.cert = resolve(base, tls.cert)
   if (typeof tls?.key === 'string') tls.key = resolve(base, tls.key)
-  for (const key of ['paths', 'macros']) {
+  for (const key of ['paths', 'macros', 'lookups']) {
     const paths = copy.detections?.[key]
     if (Array.isArray(paths)) copy.detections![key] = paths.map((path: unknown) => typeof path === 'string' ? resolve(base, path) : path)
   }

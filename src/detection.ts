@@ -76,6 +76,10 @@ export const Definition = z.object({
   type: DetectionType.default('Anomaly'),
   /** Macros expanded: a later change of a macro is another definition. */
   search: z.string(),
+  /** What the data models are that the search reads. */
+  data_models: z.record(z.string(), z.object({ sourcetypes: z.array(z.string()), fields: z.array(z.string()) })).default({}),
+  /** Hashes of the lookups that the search names. */
+  lookups: z.record(z.string(), z.string()).default({}),
   schedule: Schedule,
   time_zone: z.string(),
   risk: Risk.nullable(),

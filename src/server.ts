@@ -16,6 +16,7 @@ import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
 import { openFolders } from './detect/folders.js'
 import { openDetectMetrics } from './detect/metrics.js'
 import type { Problem } from './detect/place.js'
+import { toKnowledge } from './detect/search.js'
 import { openAcks } from './hec/ack.js'
 import { openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
@@ -52,7 +53,7 @@ const LEDGER_PAUSE_MS = 30_000
 /** How often control.db is asked whether a command has changed tokens or keys: it is to be seen within a second. */
 const CREDENTIALS_LOOK_MS = 500
 
-/** How often the files of detections and macros are looked at. */
+/** How often the files of detections, macros and lookups are looked at. */
 const FOLDERS_LOOK_MS = 5_000
 
 /** How often it is written down what tokens were used for. */
@@ -93,6 +94,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     files: content.detections,
     overrides: config.detections.overrides,
     macros: content.macros,
+    knowledge: toKnowledge(content.lookups),
     timeZone: config.timezone,
     store: detectionStore,
   })
@@ -131,6 +133,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     ledger,
     findings,
     macros: detections.macros,
+    knowledge: detections.knowledge,
     signal: stop.signal,
     credentials,
     usage,
@@ -172,6 +175,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       for (const { file, errors } of all) for (const { line, column, message } of errors) log.error({ file, line, column, reason: message }, what)
     }
     tell('macro can not be used', content.macroFiles)
+    tell('lookup can not be used', content.lookupFiles)
     tell('detection can not run', detections.list())
   }
 
@@ -247,17 +251,18 @@ export async function openServer (config: Config, { clock, log, version }: Serve
 }
 export type Server = Awaited<ReturnType<typeof openServer>>
 
-/** Where detections and macros come from. */
-export function foldersOf ({ detections: { shipped, paths, macros, define } }: Config): FolderPaths {
-  return { shipped: shipped ? [resourcePath('detections/')] : [], paths, macros, define }
+/** Where detections, macros and lookups come from. */
+export function foldersOf ({ detections: { shipped, paths, macros, lookups, define } }: Config): FolderPaths {
+  return { shipped: shipped ? [resourcePath('detections/')] : [], paths, macros, lookups, define }
 }
 
 /** Throws ConfigError where a path is missing. */
-export function readFolders (folders: Folders, { detections: { macros } }: Config): FolderContent {
+export function readFolders (folders: Folders, { detections: { macros, lookups } }: Config): FolderContent {
   try {
     return folders.read()
   } catch (cause) {
-    const key = macros.includes((cause as NodeJS.ErrnoException).path ?? '') ? 'macros' : 'paths'
+    const { path = '' } = cause as NodeJS.ErrnoException
+    const key = macros.includes(path) ? 'macros' : lookups.includes(path) ? 'lookups' : 'paths'
     throw new ConfigError(`detections.${key}: ${(cause as Error).message}`, { cause })
   }
 }

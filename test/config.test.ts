@@ -34,7 +34,7 @@ t.test('a flag wins over the environment, which wins over the file', async t => 
 })
 
 t.test('relative paths of the file are relative to it', async t => {
-  const file = withFile(t, 'data: { dir: events }\nlisten: { tls: { cert: tls/cert.pem, key: /etc/key.pem } }\ndetections: { paths: [rules, /etc/rules], macros: [macros] }\n')
+  const file = withFile(t, 'data: { dir: events }\nlisten: { tls: { cert: tls/cert.pem, key: /etc/key.pem } }\ndetections: { paths: [rules, /etc/rules], macros: [macros], lookups: [lookups] }\n')
 
   const config = loadConfig({ ...file, cwd: '/', file: join(file.cwd, file.file) })
 
@@ -42,6 +42,7 @@ t.test('relative paths of the file are relative to it', async t => {
   t.strictSame(config.listen.tls, { cert: join(file.cwd, 'tls/cert.pem'), key: '/etc/key.pem' })
   t.strictSame(config.detections.paths, [join(file.cwd, 'rules'), '/etc/rules'])
   t.strictSame(config.detections.macros, [join(file.cwd, 'macros')])
+  t.strictSame(config.detections.lookups, [join(file.cwd, 'lookups')])
 })
 
 t.test('secrets come from files and the environment', async t => {
@@ -61,7 +62,7 @@ const REFUSED = [
   { what: 'a wrong type', yaml: 'listen:\n  host: a\n  port: high\n', message: /^hecate\.yaml:3: listen\.port: .*number/ },
   { what: 'an unknown key of a token', yaml: 'hec:\n  tokens:\n    - name: a\n      token: b\n      colour: c\n', message: /^hecate\.yaml:5: hec\.tokens\.0\.colour: unknown key$/ },
   { what: 'a missing key', yaml: 'hec:\n  tokens:\n    - name: a\n', message: /^hecate\.yaml:3: hec\.tokens\.0\.token: / },
-  { what: 'what is not there yet', yaml: 'detections:\n  lookups: [a]\n', message: /^hecate\.yaml:2: detections\.lookups: is not supported yet$/ },
+  { what: 'what is not there yet', yaml: 'timezone: UTC\nnotify: [a]\n', message: /^hecate\.yaml:2: notify: is not supported yet$/ },
   { what: 'a duration without a unit', yaml: 'hec:\n  resend_window: 10\n', message: /^hecate\.yaml:2: hec\.resend_window: / },
   { what: 'broken YAML', yaml: 'listen: [\n', message: /^.*hecate\.yaml: .*line 2/ },
   { what: 'no mapping', yaml: '- a\n', message: /expected keys and values/ },

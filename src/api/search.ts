@@ -5,6 +5,7 @@ import { rowToJson } from '../detect/findings.js'
 import { compileSearch } from '../detect/search.js'
 import { AppError } from '../errors.js'
 import { SplError } from '../spl/errors.js'
+import type { Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
 import type { SearchPlan } from '../spl/plan.js'
 import type { Row } from '../spl/row.js'
@@ -16,7 +17,7 @@ import { resolveWindow, TimeInput, toWindowText, WindowText } from './query.js'
 const DEFAULT_LIMIT = 1000
 
 /** POST /search: SPL over events, nothing written. */
-export async function searchRoutes (app: FastifyInstance, { events, macros, time }: { events: EventStore, macros: () => Macros, time: TimeContext }) {
+export async function searchRoutes (app: FastifyInstance, { events, macros, knowledge, time }: { events: EventStore, macros: () => Macros, knowledge: () => Knowledge, time: TimeContext }) {
   app.withTypeProvider<ZodTypeProvider>().post('/search', {
     schema: {
       summary: 'Run SPL',
@@ -42,7 +43,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, time
   }, async ({ body }, reply) => {
     const startedMs = time.now()
     const window = resolveWindow(body, time)
-    const plan = compile(body.search, macros())
+    const plan = compile(body.search, macros(), knowledge())
     const abort = new AbortController()
     reply.raw.once('close', () => abort.abort()) // nobody waits for the rows any more
     const { rows, truncated, scannedEvents, warnings } = await events.search(plan, {
@@ -60,9 +61,9 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, time
 }
 
 /** Throws AppError `invalid` with the line, the caret and the reason. */
-function compile (search: string, macros: Macros): SearchPlan {
+function compile (search: string, macros: Macros, knowledge: Knowledge): SearchPlan {
   try {
-    return compileSearch(search, macros)
+    return compileSearch(search, macros, knowledge)
   } catch (error) {
     if (error instanceof SplError) throw new AppError('invalid', error.message, { cause: error, errors: [{ pointer: '/search', detail: error.detail }] })
     throw error

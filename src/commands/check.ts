@@ -7,6 +7,7 @@ import { activate, noSetting } from '../detect/active.js'
 import type { FolderContent } from '../detect/folders.js'
 import { openFolders } from '../detect/folders.js'
 import type { Problem } from '../detect/place.js'
+import { toKnowledge } from '../detect/search.js'
 import { openSlotSamples } from '../detect/warnings.js'
 import { foldersOf, readFolders } from '../server.js'
 import { escapeControls, SplError } from '../spl/errors.js'
@@ -16,7 +17,7 @@ import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 
 export const usage = `hecate check [PATH…] [--config FILE] [--format text|json]
 
-  Reads the configuration and its detection and macro files as hecate serve does, and says what is
+  Reads the configuration and its detection, macro and lookup files as hecate serve does, and says what is
   wrong with them: with errors a detection can't run, with warnings it may do something else than
   it seems to. With PATHs these detections are read in place of the configuration's. Exit code 1
   when there are errors, 2 when the configuration itself can't be used.
@@ -26,7 +27,8 @@ type Status = 'ok' | 'warnings' | 'failed'
 
 interface CheckedFile {
   readonly file: string
-  /** Null for a file of macros. */
+  /** Of what the file is; a detection has an id. */
+  readonly kind: 'detection' | 'macros' | 'lookup'
   readonly id: string | null
   readonly status: Status
   readonly errors: readonly Problem[]
@@ -40,11 +42,12 @@ export async function check (context: CommandContext): Promise<number> {
   if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
   const config = loadConfig(toSource(values, context))
   const content = readContent(config, paths.map(path => resolve(context.cwd, path)))
-  const surroundings = { overrides: config.detections.overrides, macros: content.macros, timeZone: config.timezone, samples: openSlotSamples() }
+  const surroundings = { overrides: config.detections.overrides, macros: content.macros, knowledge: toKnowledge(content.lookups), timeZone: config.timezone, samples: openSlotSamples() }
   const detections = content.detections.map(one => activate(one, noSetting(one.id), surroundings))
   const checked = [
-    ...detections.map(toChecked),
-    ...content.macroFiles.map(({ file, errors, warnings }) => toChecked({ file, id: null, errors, warnings, notes: [] })),
+    ...detections.map(one => toChecked('detection', one)),
+    ...content.macroFiles.map(one => toChecked('macros', { ...one, id: null, notes: [] })),
+    ...content.lookupFiles.map(one => toChecked('lookup', { ...one, id: null, notes: [] })),
   ].sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
   context.stdout.write(format === 'json' ? formatJson(checked) : formatText(checked))
   return checked.some(({ status }) => status === 'failed') ? 1 : 0
@@ -59,13 +62,13 @@ function readContent (config: Config, paths: readonly string[]): FolderContent {
   return content
 }
 
-function toChecked ({ file, id, errors, warnings, notes }: Pick<ActiveDetection, 'file' | 'errors' | 'warnings' | 'notes'> & { readonly id: string | null }): CheckedFile {
-  return { file, id, status: errors.length > 0 ? 'failed' : warnings.length > 0 ? 'warnings' : 'ok', errors, warnings, notes }
+function toChecked (kind: CheckedFile['kind'], { file, id, errors, warnings, notes }: Pick<ActiveDetection, 'file' | 'errors' | 'warnings' | 'notes'> & { readonly id: string | null }): CheckedFile {
+  return { kind, file, id, status: errors.length > 0 ? 'failed' : warnings.length > 0 ? 'warnings' : 'ok', errors, warnings, notes }
 }
 
 function formatJson (checked: readonly CheckedFile[]): string {
   const toJson = ({ line, column, message, detail = message }: Problem) => ({ line, column, message: detail })
-  const all = checked.map(({ file, id, status, errors, warnings, notes }) => ({
+  const listOf = (wanted: CheckedFile['kind']) => checked.filter(({ kind }) => kind === wanted).map(({ file, id, status, errors, warnings, notes }) => ({
     file,
     ...(id === null ? {} : { id }),
     status,
@@ -73,7 +76,7 @@ function formatJson (checked: readonly CheckedFile[]): string {
     warnings: warnings.map(toJson),
     ...(id === null ? {} : { notes: notes.map(toJson) }),
   }))
-  const json = JSON.stringify({ detections: all.filter(one => 'id' in one), macros: all.filter(one => !('id' in one)) }, null, 2)
+  const json = JSON.stringify({ detections: listOf('detection'), macros: listOf('macros'), lookups: listOf('lookup') }, null, 2)
   const escape = (char: string) => char.split('').map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
   return `${json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, escape)}\n` // a terminal must not act on what a file holds
 }
@@ -89,8 +92,11 @@ function formatText (checked: readonly CheckedFile[]): string {
     return problems.map(([kind, problem]) => `${escapeControls(file)}:${showAt(lines, kind, problem)}\n`)
   })
   const count = (status: Status) => checked.filter(one => one.id !== null && one.status === status).length
-  const broken = checked.filter(one => one.id === null && one.status === 'failed').length
-  return `${texts.join('\n')}${texts.length > 0 ? '\n' : ''}detections: ${count('ok')} ok, ${count('warnings')} with warnings, ${count('failed')} failed${broken > 0 ? `; macro files: ${broken} failed` : ''}\n`
+  const broken = (wanted: CheckedFile['kind'], name: string) => {
+    const count = checked.filter(one => one.kind === wanted && one.status === 'failed').length
+    return count > 0 ? `; ${name}: ${count} failed` : ''
+  }
+  return `${texts.join('\n')}${texts.length > 0 ? '\n' : ''}detections: ${count('ok')} ok, ${count('warnings')} with warnings, ${count('failed')} failed${broken('macros', 'macro files')}${broken('lookup', 'lookup files')}\n`
 }
 
 /** None of a file that can't be read: one of its errors says so. */

@@ -1,10 +1,12 @@
 import type { Override } from '../config.js'
-import type { Detection, Schedule } from '../detection.js'
+import type { Definition, Detection, Schedule } from '../detection.js'
 import { DEFAULT_SCHEDULE } from '../detection.js'
 import { SplError } from '../spl/errors.js'
+import type { DataModel, Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
 import { expandMacros } from '../spl/macro.js'
 import { parseSearch } from '../spl/parse.js'
+import { lookupNames } from '../spl/plan.js'
 import type { DetectionSetting } from '../store/control/detections.js'
 import type { CompiledDefinition } from './definition.js'
 import { compileDefinition, ScheduleError } from './definition.js'
@@ -42,6 +44,7 @@ export interface ActiveDetection {
 export interface Surroundings {
   readonly overrides: Readonly<Record<string, Override>>
   readonly macros: Macros
+  readonly knowledge: Knowledge
   readonly timeZone: string
   readonly samples: SlotSamples
 }
@@ -82,26 +85,33 @@ export function settingsOf (id: string, own: Pick<Detection, 'enabled_by_default
   return { enabled, schedule, origins: origins as Settings['origins'] }
 }
 
-function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule, { macros, timeZone, samples }: Surroundings): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
+function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule, { macros, knowledge, timeZone, samples }: Surroundings): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
+  const byHash = new Map([...knowledge.lookups.values()].map(table => [table.hash, table]))
   const failed = (...errors: Problem[]) => ({ compiled: null, errors, warnings: [] })
   if (detection === null || placeInSearch === null) return failed()
   try {
-    const search = parseSearch(detection.search, macros) // for errors that point into the text as it was written
+    const search = parseSearch(detection.search, macros, knowledge) // for errors that point into the text as it was written
     const compiled = compileDefinition({
       detection_id: detection.id,
       name: detection.name,
       version: detection.version,
       type: detection.type,
       search: expandMacros(detection.search, macros).text,
+      data_models: Object.fromEntries(search.dataModels.map(name => [name, toJson(knowledge.dataModels.get(name)!)])),
+      lookups: Object.fromEntries(lookupNames(search).map(name => [name, knowledge.lookups.get(name)!.hash])),
       schedule,
       time_zone: timeZone,
       risk: detection.risk,
       mitre_attack: [...detection.mitre_attack],
-    })
+    }, hash => byHash.get(hash)!)
     return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled, samples) }
   } catch (error) {
     if (error instanceof SplError) return failed({ ...placeInSearch(error.span.start), message: `search: ${error.message}`, detail: `search: ${error.detail}` })
     if (error instanceof ScheduleError) return failed({ ...places.schedule ?? START, message: error.message })
     throw error
   }
+}
+
+function toJson ({ sourcetypes, fields }: DataModel): Definition['data_models'][string] {
+  return { sourcetypes: [...sourcetypes], fields: [...fields] }
 }

@@ -3,6 +3,7 @@ import type { Definition } from '../detection.js'
 import type { Window } from '../event.js'
 import { parseCron } from '../schedule/cron.js'
 import { parseTimeModifier } from '../spl/time-modifier.js'
+import type { LookupTable } from '../spl/lookup.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { compileSearch } from './search.js'
 
@@ -22,8 +23,11 @@ export class ScheduleError extends Error {
   override name = 'ScheduleError'
 }
 
+/** Gives the lookup of a hash. */
+export type LookupOf = (hash: string) => LookupTable
+
 /** Throws SplError for the search and ScheduleError for the schedule. */
-export function compileDefinition (definition: Definition): CompiledDefinition {
+export function compileDefinition (definition: Definition, lookupOf: LookupOf): CompiledDefinition {
   const { schedule: { cron, earliest, latest }, time_zone: timeZone } = definition
   const nextSlot = parseCron(cron, timeZone)
   if (nextSlot === null) throw new ScheduleError(`"${cron}" is no cron expression of five fields that ever comes due`)
@@ -33,15 +37,19 @@ export function compileDefinition (definition: Definition): CompiledDefinition {
   })
   const sample = windowOf(nextSlot(0))
   if (sample.earliestUs >= sample.latestUs) throw new ScheduleError(`the window from ${earliest} to ${latest} holds no time`)
-  const plan = compileSearch(definition.search, new Map())
+  const plan = compileSearch(definition.search, new Map(), {
+    dataModels: new Map(Object.entries(definition.data_models)),
+    lookups: new Map(Object.entries(definition.lookups).map(([name, hash]) => [name, lookupOf(hash)])),
+  })
   return { hash: hashOf(definition), definition, plan, nextSlot, windowOf }
 }
 
 /** SHA-256 of the definition's JSON, whose members are always in one order. */
-export function hashOf ({ detection_id, name, version, type, search, schedule, time_zone, risk, mitre_attack }: Definition): string {
+export function hashOf ({ detection_id, name, version, type, search, data_models, lookups, schedule, time_zone, risk, mitre_attack }: Definition): string {
   const { cron, earliest, latest } = schedule
+  const known = [data_models, lookups].filter(one => Object.keys(one).length > 0) // without any it is the hash of before they were there
   return createHash('sha256')
-    .update(JSON.stringify([detection_id, name, version, type, search, cron, earliest, latest, time_zone, risk, mitre_attack]))
+    .update(JSON.stringify([detection_id, name, version, type, search, cron, earliest, latest, time_zone, risk, mitre_attack, ...known]))
     .digest('hex')
 }
 

@@ -2,6 +2,7 @@ import type { Override } from '../config.js'
 import type { Schedule } from '../detection.js'
 import { AppError } from '../errors.js'
 import { SplError } from '../spl/errors.js'
+import type { Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { ActiveDetection } from './active.js'
@@ -19,19 +20,21 @@ export interface DetectionsDeps {
   readonly files: readonly LoadedDetection[]
   readonly overrides: Readonly<Record<string, Override>>
   readonly macros: Macros
+  readonly knowledge: Knowledge
   readonly timeZone: string
   readonly store: DetectionStore
 }
 
 /** The detections that were loaded, with the settings in force. */
-export function openDetections ({ files, overrides, macros: firstMacros, timeZone, store }: DetectionsDeps) {
+export function openDetections ({ files, overrides, macros: firstMacros, knowledge: firstKnowledge, timeZone, store }: DetectionsDeps) {
   const samples = openSlotSamples()
   let macros = firstMacros
+  let knowledge = firstKnowledge
   let loaded = byId(files)
   let active = new Map(files.map(one => [one.id, open(one, undefined)]))
 
   function read (file: LoadedDetection): ActiveDetection {
-    return activate(file, store.setting(file.id), { overrides, macros, timeZone, samples })
+    return activate(file, store.setting(file.id), { overrides, macros, knowledge, timeZone, samples })
   }
 
   /** What can't run as it is now goes on as it last could: in this process, else by what control.db has of it. */
@@ -46,8 +49,9 @@ export function openDetections ({ files, overrides, macros: firstMacros, timeZon
     if (definition === undefined) return failed
     const own = last?.detection ?? { enabled_by_default: store.enabledSince(id) !== null, schedule: definition.schedule }
     const settings = settingsOf(id, own, store.setting(id), overrides)
+    const tables = [...last?.compiled?.plan.lookups.values() ?? []] // it may never have run, so that none is kept yet
     try {
-      const compiled = compileDefinition({ ...definition, schedule: settings.schedule, time_zone: timeZone })
+      const compiled = compileDefinition({ ...definition, schedule: settings.schedule, time_zone: timeZone }, hash => tables.find(table => table.hash === hash) ?? store.lookup(hash))
       return { ...failed, detection: last?.detection ?? failed.detection, settings, compiled }
     } catch (error) {
       if (!(error instanceof ScheduleError || error instanceof SplError)) throw error
@@ -58,6 +62,7 @@ export function openDetections ({ files, overrides, macros: firstMacros, timeZon
   return {
     /** Those in force. */
     macros: (): Macros => macros,
+    knowledge: (): Knowledge => knowledge,
     /** In the order of their ids. */
     list: (): ActiveDetection[] => [...active.values()].sort((a, b) => a.id < b.id ? -1 : 1),
     /** By id or by the file's UUID. Throws AppError `not_found`. */
@@ -67,10 +72,11 @@ export function openDetections ({ files, overrides, macros: firstMacros, timeZon
       return found
     },
     /** Takes the place of what was loaded. A detection that can't run any more goes on as it last did, with its errors. */
-    reload (content: Pick<FolderContent, 'detections' | 'macros'>): void {
+    reload (content: Pick<FolderContent, 'detections' | 'macros' | 'lookups'>): void {
       const [loadedBefore, activeBefore] = [loaded, active]
-      const isSame = content.macros === macros
+      const isSame = content.macros === macros && content.lookups === knowledge.lookups
       macros = content.macros
+      knowledge = { ...knowledge, lookups: content.lookups }
       loaded = byId(content.detections)
       active = new Map(content.detections.map(one => {
         const last = activeBefore.get(one.id)

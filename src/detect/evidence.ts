@@ -16,6 +16,7 @@ const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
 /** The events behind a row: the event that it is, or those of the base predicate, the row's BY values, its bin within the window. */
 export async function findEvidence (plan: SearchPlan, row: Row, window: Window, position: Position, { events, signal }: { events: EventStore, signal: AbortSignal }): Promise<Evidence> {
   if (plan.identity.kind === 'event') {
+    if (typeof row.origin[0] !== 'number') return { event_count: 0, approximate: true, events: [] } // a row of a lookup
     const after = { timeUs: 0, id: Number(row.origin[0]) - 1 }
     const found = await events.find({ predicate: EVERY, window, position, order: 'id', after, limit: 1, signal })
     return { event_count: 1, approximate: false, events: found.map(({ event }) => event) }

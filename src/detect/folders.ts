@@ -1,7 +1,10 @@
 import { statSync } from 'node:fs'
+import type { LookupTable } from '../spl/lookup.js'
 import type { Macros } from '../spl/macro.js'
 import type { LoadedDetection } from './load.js'
 import { filesOf, isDetectionFile, loadFile, mergeDetections } from './load.js'
+import type { LookupFile } from './lookups.js'
+import { isLookupFile, loadLookupFile, toLookups } from './lookups.js'
 import type { MacroFile } from './macros.js'
 import { isMacroFile, loadMacroFile, toMacros, withReplaced } from './macros.js'
 
@@ -9,6 +12,7 @@ export interface FolderPaths {
   readonly shipped: readonly string[]
   readonly paths: readonly string[]
   readonly macros: readonly string[]
+  readonly lookups: readonly string[]
   readonly define: Readonly<Record<string, string>>
 }
 
@@ -17,25 +21,33 @@ export interface FolderContent {
   readonly detections: readonly LoadedDetection[]
   readonly macroFiles: readonly MacroFile[]
   readonly macros: Macros
+  readonly lookupFiles: readonly LookupFile[]
+  readonly lookups: ReadonlyMap<string, LookupTable>
 }
 
-/** The folders of detections and macros, each file read when it is new or has changed. */
-export function openFolders ({ shipped, paths, macros, define }: FolderPaths) {
+/** The folders of detections, macros and lookups, each file read when it is new or has changed. */
+export function openFolders ({ shipped, paths, macros, lookups, define }: FolderPaths) {
   const detectionFiles = openFiles(loadFile)
   const macroFiles = openFiles(file => [loadMacroFile(file)])
+  const lookupFiles = openFiles(file => [loadLookupFile(file)])
   let content: FolderContent | null = null
   return {
     /** Looks at every file. Gives the content of before, itself, where nothing has changed. Throws where a path is missing. */
     read (): FolderContent {
       const own = filesOf(paths, isDetectionFile)
       const ofShipped = filesOf(shipped, isDetectionFile)
-      const isSame = [detectionFiles.look([...new Set([...ofShipped, ...own])]), macroFiles.look(filesOf(macros, isMacroFile))].every(same => same)
-      if (content !== null && isSame) return content
+      const isDetectionsSame = detectionFiles.look([...new Set([...ofShipped, ...own])])
+      const isMacrosSame = macroFiles.look(filesOf(macros, isMacroFile))
+      const isLookupsSame = lookupFiles.look(filesOf(lookups, isLookupFile))
+      if (content !== null && isDetectionsSame && isMacrosSame && isLookupsSame) return content
       const files = withReplaced(macroFiles.values())
+      const read = content !== null && isLookupsSame ? { files: content.lookupFiles, lookups: content.lookups } : toLookups(lookupFiles.values())
       content = {
         detections: mergeDetections({ shipped: detectionFiles.values(ofShipped), own: detectionFiles.values(own) }),
         macroFiles: files,
         macros: toMacros(define, files),
+        lookupFiles: read.files,
+        lookups: read.lookups,
       }
       return content
     },

@@ -55,6 +55,7 @@ export function openLedger (deps: LedgerDeps) {
 
   function keep (compiled: CompiledDefinition, nowMs: number): void {
     if (compiledByHash.has(compiled.hash)) return
+    detectionStore.keepLookups([...compiled.plan.lookups.values()], nowMs)
     detectionStore.keepDefinition(compiled.hash, compiled.definition, nowMs)
     compiledByHash.set(compiled.hash, compiled)
   }
@@ -63,7 +64,7 @@ export function openLedger (deps: LedgerDeps) {
   function definitionOf ({ definition_hash: hash }: Slot): CompiledDefinition {
     let compiled = compiledByHash.get(hash)
     if (compiled === undefined) {
-      compiled = compileDefinition(detectionStore.definition(hash))
+      compiled = compileDefinition(detectionStore.definition(hash), detectionStore.lookup)
       compiledByHash.set(hash, compiled)
     }
     return compiled

@@ -1,6 +1,7 @@
 import type { Window } from '../event.js'
-import { COLUMNS } from '../fields/tables.js'
+import { COLUMNS, DATA_MODELS } from '../fields/tables.js'
 import type { Predicate } from '../spl/ast.js'
+import type { Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
 import { parseSearch } from '../spl/parse.js'
 import type { SearchPlan } from '../spl/plan.js'
@@ -9,9 +10,14 @@ import type { EventStore, Position } from '../store/events.js'
 
 const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
 
+/** What searches may name: the data models of the field tables, and these lookups. */
+export function toKnowledge (lookups: Knowledge['lookups']): Knowledge {
+  return { dataModels: new Map(Object.entries(DATA_MODELS)), lookups }
+}
+
 /** SPL text → plan over the event store. Throws SplError. */
-export function compileSearch (search: string, macros: Macros): SearchPlan {
-  return planSearch(parseSearch(search, macros), { columns: STORE_COLUMNS, pushDown: 'on' })
+export function compileSearch (search: string, macros: Macros, knowledge: Knowledge): SearchPlan {
+  return planSearch(parseSearch(search, macros, knowledge), { columns: STORE_COLUMNS, pushDown: 'on', lookups: knowledge.lookups })
 }
 
 /** How many events of a window meet a condition. */

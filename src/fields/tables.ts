@@ -72,6 +72,22 @@ export const MAPPED_FIELDS: Readonly<Record<string, Readonly<Record<string, Mapp
   },
 }
 
+/**
+ * Data models that searches read by tstats: whose events are of one, and its fields. Source: Splunk's Common Information Model,
+ * Endpoint.Processes.
+ */
+export const DATA_MODELS: Readonly<Record<string, { readonly sourcetypes: readonly string[], readonly fields: readonly string[] }>> = {
+  'Endpoint.Processes': {
+    sourcetypes: [PROCESS_EXEC],
+    fields: [
+      'action', 'cpu_load_percent', 'dest', 'dest_bunit', 'dest_category', 'dest_is_expected', 'dest_priority', 'dest_requires_av', 'dest_should_timesync',
+      'dest_should_update', 'mem_used', 'original_file_name', 'os', 'parent_process', 'parent_process_exec', 'parent_process_guid', 'parent_process_id',
+      'parent_process_name', 'parent_process_path', 'process', 'process_current_directory', 'process_exec', 'process_guid', 'process_hash', 'process_id',
+      'process_integrity_level', 'process_name', 'process_path', 'tag', 'user', 'user_bunit', 'user_category', 'user_id', 'user_priority', 'vendor_product',
+    ],
+  },
+}
+
 /** How a column of the event store keeps a field: as the number of a dictionary entry, or its text in the row. */
 export type ColumnKind = 'dictionary' | 'text'
 

@@ -4,6 +4,7 @@ export interface Span { readonly start: number, readonly end: number }
 /**
  * A condition of the `search` command (R2–R16). `text` is the literal as written, quotes removed and escapes
  * resolved; `*` in it is a wildcard, values are compared without regard to case.
+ * `raw` is a word or phrase that `_raw` has between borders of words (R13). `subsearch` is what the rows of a search in brackets say.
  * `is` has no syntax: it asks for exactly this value, as stats tells values apart (R33).
  */
 export type Predicate =
@@ -13,6 +14,8 @@ export type Predicate =
   | { readonly kind: 'compare', readonly field: string, readonly op: CompareOp, readonly text: string, readonly span: Span }
   | { readonly kind: 'in', readonly field: string, readonly texts: readonly string[], readonly span: Span }
   | { readonly kind: 'is', readonly field: string, readonly value: string | number, readonly span: Span }
+  | { readonly kind: 'raw', readonly text: string, readonly span: Span }
+  | { readonly kind: 'subsearch', readonly search: Subsearch, readonly span: Span }
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='
 
@@ -113,12 +116,47 @@ export type SedScript =
   | { readonly kind: 'substitute', readonly pattern: string, readonly parts: readonly (string | number)[], readonly which: number | 'all' }
   | { readonly kind: 'transliterate', readonly from: string, readonly to: string }
 
+/**
+ * Adds the fields of the subsearch's rows whose `fields` are equal; an empty list is all that both have. `max` rows for each result, 0 is
+ * all. `left` keeps results without any.
+ */
+export interface JoinStage {
+  readonly kind: 'join'
+  readonly type: 'inner' | 'left'
+  readonly fields: readonly string[]
+  readonly max: number
+  readonly overwrite: boolean
+  readonly search: Subsearch
+  readonly span: Span
+}
+/** A column of a lookup and the field of the results that it is compared with, or goes into. */
+export interface LookupColumn { readonly column: string, readonly field: string }
+/** `new`: results that have one of the outputs stay as they are. */
+export interface LookupStage { readonly kind: 'lookup', readonly name: string, readonly inputs: readonly LookupColumn[], readonly outputs: readonly LookupColumn[], readonly mode: 'all' | 'new', readonly span: Span }
+/** The table's rows, behind those there are. `max` null is all. */
+export interface InputlookupStage {
+  readonly kind: 'inputlookup'
+  readonly name: string
+  readonly columns: readonly string[]
+  readonly where: Predicate | null
+  readonly start: number
+  readonly max: number | null
+  readonly span: Span
+}
+
 /** One command between pipes. */
 export type Stage =
   | SearchStage | BinStage | StatsStage | EvalStage | WhereStage | TableStage | ConvertStage
   | FieldsStage | RenameStage | FillnullStage | DedupStage | SortStage | HeadStage | TailStage | ReverseStage
   | TopStage | EventstatsStage | MvexpandStage | MakemvStage | NomvStage | AddtotalsStage | ReplaceStage
-  | ForeachStage | SpathStage | RegexStage | RexStage | SedStage
+  | ForeachStage | SpathStage | RegexStage | RexStage | SedStage | JoinStage | LookupStage | InputlookupStage
+
+/** A search in brackets. It is over the same events and time as the one around it, and done before it. */
+export interface Subsearch { readonly stages: readonly Stage[], readonly span: Span }
 
 /** A whole search; its first stage is the base search. `warnings` says, place and all, what was taken to mean something else than it says. */
-export interface Search { readonly stages: readonly Stage[], readonly span: Span, readonly warnings: readonly string[] }
+export interface Search extends Subsearch {
+  readonly warnings: readonly string[]
+  /** Names of the data models that it reads. */
+  readonly dataModels: readonly string[]
+}

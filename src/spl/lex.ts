@@ -1,7 +1,8 @@
-import type { Span } from './ast.js'
+import type { Span, Subsearch } from './ast.js'
 import { quote } from './errors.js'
 import type { SplError } from './errors.js'
 import { endOfQuoted, unescapeQuoted } from './macro.js'
+import type { DataModel, Knowledge } from './knowledge.js'
 import type { ExpandedText } from './macro.js'
 
 /**
@@ -39,15 +40,26 @@ const RULES: Record<Lexicon, readonly Rule[]> = {
 /** How deep parentheses, NOT and function calls may nest. */
 const MAX_NESTING = 200
 
+/** The text of a search, with what commands need beside their own words. */
+export interface SearchText extends ExpandedText {
+  readonly lookups: Knowledge['lookups']
+  /** The data model of a name, or the first object of one; notes that the search reads it. */
+  readonly useDataModel: (name: string) => { readonly name: string, readonly model: DataModel } | null
+  readonly dataModelNames: readonly string[]
+  /** How deep what is being parsed is nested, in brackets too. */
+  readonly nesting: { levels: number }
+  /** Parses the search between two offsets, which stands in brackets. */
+  readonly parseSubsearch: (from: number, to: number) => Subsearch
+}
+
 /** The tokens of one command, up to the next pipe, and a place in them. */
 export class Tokens {
   /** Messages about what was read leniently. */
   readonly warnings: string[] = []
   readonly #tokens: Token[]
   #index = 0
-  #nesting = 0
 
-  constructor (readonly source: ExpandedText, readonly lexicon: Lexicon, from: number, to = source.text.length) {
+  constructor (readonly source: SearchText, readonly lexicon: Lexicon, from: number, readonly to = source.text.length) {
     this.#tokens = lex(source, lexicon, from, to)
   }
 
@@ -108,13 +120,28 @@ export class Tokens {
     const result = parse(inner)
     if (inner.next.kind !== 'end') throw inner.unexpected('the end of the expression')
     this.warnings.push(...inner.warnings)
+    this.#goBehind(end)
+    return result
+  }
+
+  /** Parses the search in the brackets that begin here, pipes and all; what follows is read as before. */
+  inBrackets (): Subsearch {
+    const open = this.take()
+    const end = endOfBrackets(this.source.text, open.start, this.to)
+    if (end === null) throw this.error('This [ has no closing ]', open)
+    const subsearch = this.source.parseSubsearch(open.end, end - 1)
+    this.#goBehind(end)
+    return subsearch
+  }
+
+  /** Goes on behind the ) or ] that ends at `end`. A pipe before it has ended the tokens: then what follows is read only now. */
+  #goBehind (end: number): void {
     while (this.next.kind !== 'end' && this.next.start < end - 1) this.take()
-    if (this.next.kind === 'end') { // a pipe in single quotes, where words end
-      const close: Token = { kind: 'symbol', text: ')', start: end - 1, end }
-      this.#tokens.splice(this.#index, Infinity, close, ...lex(this.source, this.lexicon, end, this.source.text.length))
+    if (this.next.kind === 'end') {
+      const close: Token = { kind: 'symbol', text: this.source.text[end - 1]!, start: end - 1, end }
+      this.#tokens.splice(this.#index, Infinity, close, ...lex(this.source, this.lexicon, end, this.to))
     }
     this.take()
-    return result
   }
 
   /** The text as it stands from a token to the last one taken. */
@@ -149,9 +176,10 @@ export class Tokens {
 
   /** Runs a parser one level deeper; too many levels are an error, not a stack overflow. */
   nested<T> (parse: () => T): T {
-    if (++this.#nesting > MAX_NESTING) throw this.error(`This is nested more than ${MAX_NESTING} levels deep`, this.next)
+    const { nesting } = this.source
+    if (++nesting.levels > MAX_NESTING) throw this.error(`This is nested more than ${MAX_NESTING} levels deep`, this.next)
     const node = parse()
-    this.#nesting--
+    nesting.levels--
     return node
   }
 
@@ -162,7 +190,7 @@ function describe ({ kind, text }: Token): string {
   return kind === 'end' ? 'the end of the command' : quote(text)
 }
 
-function lex (source: ExpandedText, lexicon: Lexicon, from: number, to: number): Token[] {
+function lex (source: SearchText, lexicon: Lexicon, from: number, to: number): Token[] {
   const { text } = source
   const tokens: Token[] = []
   let at = from
@@ -189,6 +217,18 @@ function endOfParentheses (text: string, at: number): number | null {
   return null
 }
 
+/** The offset behind the bracket that closes the one at `at`; those in double quotes close nothing. */
+function endOfBrackets (text: string, at: number, to: number): number | null {
+  let depth = 0
+  for (let i = at; i < to; i++) {
+    const char = text[i]
+    if (char === '"') i = (endOfQuoted(text, i) ?? text.length) - 1
+    else if (char === '[') depth++
+    else if (char === ']' && --depth === 0) return i + 1
+  }
+  return null
+}
+
 function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
   for (const [kind, pattern] of RULES[lexicon]) {
     pattern.lastIndex = at
@@ -198,7 +238,7 @@ function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
   return null
 }
 
-function lexQuoted (source: ExpandedText, lexicon: Lexicon, at: number): Token | null {
+function lexQuoted (source: SearchText, lexicon: Lexicon, at: number): Token | null {
   const mark = source.text[at]
   if (mark !== '"' && !(mark === "'" && lexicon !== 'words')) return null
   const end = endOfQuoted(source.text, at)

@@ -55,7 +55,7 @@ export function parseNomv (tokens: Tokens, start: Token): NomvStage {
 /** addtotals = "addtotals" { option | field }; a field may have wildcards */
 export function parseAddtotals (tokens: Tokens, start: Token): AddtotalsStage {
   const options = new Options(tokens, 'addtotals')
-  const fields = parseFieldsAndOptions(tokens, options, null, 'with wildcards')
+  const fields = parseFieldsAndOptions(tokens, options, undefined, 'with wildcards')
   if (options.flag('col', false) || !options.flag('row', true)) throw tokens.errorFrom('A row of totals isn\'t supported, only a column', start)
   return { kind: 'addtotals', fields, as: options.field('fieldname', 'Total'), span: tokens.spanFrom(start) }
 }
@@ -87,7 +87,7 @@ export function parseForeach (tokens: Tokens, start: Token): ForeachStage {
   while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isSymbol('[')))
   const open = tokens.next
   tokens.expectSymbol('[', 'and an eval behind the fields')
-  const template = new Tokens(tokens.source, 'template', open.end)
+  const template = new Tokens(tokens.source, 'template', open.end, tokens.to)
   const evalToken = template.next
   if (!template.takeKeyword('EVAL')) throw template.unexpected('eval')
   const { assignments } = parseEval(template, evalToken)
@@ -124,10 +124,10 @@ export function parseFieldList (tokens: Tokens, wildcards?: 'with wildcards'): s
   return [...new Set(fields)]
 }
 
-/** Fields with options before, between or after them, up to the end of the command or a keyword; there may be none. */
-export function parseFieldsAndOptions (tokens: Tokens, options: Options, keyword: string | null = null, wildcards?: 'with wildcards'): string[] {
+/** Fields with options before, between or after them, up to the end of the command or to what `isBorder` knows; there may be none. */
+export function parseFieldsAndOptions (tokens: Tokens, options: Options, isBorder: () => boolean = () => false, wildcards?: 'with wildcards'): string[] {
   const fields: string[] = []
-  const isAtEnd = () => tokens.next.kind === 'end' || (keyword !== null && tokens.isKeyword(keyword))
+  const isAtEnd = () => tokens.next.kind === 'end' || isBorder()
   while (!isAtEnd()) {
     if (options.take()) continue
     fields.push(parseField(tokens, wildcards))

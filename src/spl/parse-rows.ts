@@ -18,7 +18,7 @@ export function parseDedup (tokens: Tokens, start: Token): DedupStage {
   const countToken = tokens.next
   const count = takeCount(tokens) ?? 1
   if (count === 0) throw tokens.error('Expected a number of 1 or more', countToken)
-  const fields = parseFieldsAndOptions(tokens, options, 'SORTBY')
+  const fields = parseFieldsAndOptions(tokens, options, () => tokens.isKeyword('SORTBY'))
   if (fields.length === 0) throw tokens.unexpected('a field')
   const sortby = tokens.takeKeyword('SORTBY') ? parseSortKeys(tokens) : []
   return {
@@ -95,7 +95,7 @@ export function parseTop (tokens: Tokens, start: Token, kind: 'top' | 'rare'): T
   const options = new Options(tokens, kind)
   while (options.take());
   const count = takeCount(tokens)
-  const fields = parseFieldsAndOptions(tokens, options, 'BY')
+  const fields = parseFieldsAndOptions(tokens, options, () => tokens.isKeyword('BY'))
   if (fields.length === 0) throw tokens.unexpected('a field')
   const hasBy = tokens.takeKeyword('BY')
   const by = hasBy ? parseFieldsAndOptions(tokens, options) : []

@@ -27,6 +27,9 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   fillnull: ['value'],
   foreach: [],
   head: ['limit'],
+  inputlookup: ['append', 'start', 'max'],
+  join: ['type', 'max', 'overwrite', 'usetime'],
+  lookup: ['local', 'update'],
   makemv: ['delim', 'tokenizer', 'allowempty'],
   mvexpand: ['limit'],
   nomv: [],
@@ -41,6 +44,7 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   stats: [],
   table: [],
   tail: ['limit'],
+  tstats: ['summariesonly', 'allow_old_summaries', 'fillnull_value', 'prestats', 'local', 'append', 'include_reduced_buckets', 'chunk_size'],
   top: ['limit', 'showcount', 'showperc', 'countfield', 'percentfield'],
 }
 
@@ -65,7 +69,7 @@ export function parseBin (tokens: Tokens, start: Token): BinStage {
 }
 
 /** span = number [ unit ]; without a unit it is seconds, and may have up to six decimals */
-function parseSpan (tokens: Tokens, token: Token): { seconds: number, hasUnit: boolean } {
+export function parseSpan (tokens: Tokens, token: Token): { seconds: number, hasUnit: boolean } {
   const [, digits, unit = ''] = /^(\d+(?:\.\d{1,6})?)([a-z]*)$/i.exec(token.text) ?? []
   const scale = unit === '' ? 1 : SPAN_UNITS.get(unit)
   if (digits === undefined || scale === undefined || (unit !== '' && digits.includes('.'))) {
@@ -79,15 +83,8 @@ function parseSpan (tokens: Tokens, token: Token): { seconds: number, hasUnit: b
 /** stats = "stats" aggregate { [ "," ] aggregate } [ "BY" field { [ "," ] field } ] (R30–R44) */
 export function parseStats (tokens: Tokens, start: Token): StatsStage {
   takeOption(tokens, 'stats')
-  const aggregates: Aggregate[] = []
-  const columns = new Set<string>()
-  do {
-    const first = tokens.next
-    const aggregate = parseAggregate(tokens)
-    if (columns.has(aggregate.as)) throw tokens.errorFrom(`Two columns are called ${quote(aggregate.as)}`, first)
-    columns.add(aggregate.as)
-    aggregates.push(aggregate)
-  } while (tokens.takeSymbol(',') || (tokens.next.kind !== 'end' && !tokens.isKeyword('BY')))
+  const aggregates = parseAggregates(tokens, () => tokens.next.kind === 'end' || tokens.isKeyword('BY')).map(({ aggregate }) => aggregate)
+  const columns = new Set(aggregates.map(({ as }) => as))
   const by: string[] = []
   if (tokens.takeKeyword('BY')) {
     do {
@@ -99,6 +96,18 @@ export function parseStats (tokens: Tokens, start: Token): StatsStage {
     } while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
   }
   return { kind: 'stats', aggregates, by, span: tokens.spanFrom(start) }
+}
+
+/** aggregates = aggregate { [ "," ] aggregate }, each with the token that it begins with */
+export function parseAggregates (tokens: Tokens, isAtEnd: () => boolean): { aggregate: Aggregate, token: Token }[] {
+  const aggregates: { aggregate: Aggregate, token: Token }[] = []
+  do {
+    const token = tokens.next
+    const aggregate = parseAggregate(tokens)
+    if (aggregates.some(one => one.aggregate.as === aggregate.as)) throw tokens.errorFrom(`Two columns are called ${quote(aggregate.as)}`, token)
+    aggregates.push({ aggregate, token })
+  } while (tokens.takeSymbol(',') || !isAtEnd())
+  return aggregates
 }
 
 /** aggregate = function [ "(" ( field | "eval" "(" expression ")" ) ")" ] [ "AS" field ]; only count goes without a field */

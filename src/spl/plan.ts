@@ -1,7 +1,9 @@
-import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Search, Span, Stage, StatsStage, TopStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Span, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
+import type { LookupTable } from './lookup.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import { expressionFields } from './expression-fields.js'
 import type { Value } from './row.js'
+import { hasSubsearch, subsearchesOf } from './subsearch.js'
 import { compileFieldList } from './stages/fields.js'
 import { compileNewName, renameColumns } from './stages/rename.js'
 import { compileColumnTest } from './stages/table.js'
@@ -45,6 +47,8 @@ export interface SearchPlan {
   readonly identity: Identity
   /** Span of the last `bin` of `_time` in the search; null without one. */
   readonly binSeconds: number | null
+  /** The tables that the search names, in brackets too. */
+  readonly lookups: ReadonlyMap<string, LookupTable>
 }
 
 export interface PlanOptions {
@@ -52,28 +56,32 @@ export interface PlanOptions {
   readonly columns: ReadonlySet<string>
   /** `off`: the store gives whole events, and every stage runs over rows. */
   readonly pushDown: 'on' | 'off'
+  /** None where the search names none. */
+  readonly lookups?: ReadonlyMap<string, LookupTable>
 }
 
 /** Splits a search into what the store does and what is left. Both ways to split it give the same rows. */
-export function planSearch (search: Search, options: PlanOptions): SearchPlan {
+export function planSearch (search: Subsearch, options: PlanOptions): SearchPlan {
   const { query, stages } = options.pushDown === 'on' ? pushDown(search, options.columns) : keepAll(search)
+  const names = new Set(lookupNames(search))
   return {
     query,
     stages,
     columns: resultColumns(search.stages),
     identity: identityOf(search.stages),
     binSeconds: search.stages.filter(isTimeBin).at(-1)?.spanSeconds ?? null,
+    lookups: new Map([...options.lookups ?? []].filter(([name]) => names.has(name))),
   }
 }
 
 interface Split { readonly query: StoreQuery, readonly stages: readonly Stage[] }
 
-function keepAll (search: Search): Split {
+function keepAll (search: Subsearch): Split {
   const all: Predicate = { kind: 'all', span: search.span }
   return { query: { predicate: all, fields: null, bin: null, stats: null, order: '-time' }, stages: search.stages }
 }
 
-function pushDown (search: Search, columns: ReadonlySet<string>): Split {
+function pushDown (search: Subsearch, columns: ReadonlySet<string>): Split {
   const filters = leadingPredicates(search.stages)
   const predicate = joinAnd(filters, search.span)
   const rest = search.stages.slice(filters.length)
@@ -97,7 +105,7 @@ const ORDER_FREE: ReadonlySet<AggregateFunction> = new Set([...PUSHED, 'mode', '
 function canPush (stats: StatsStage, predicate: Predicate, columns: ReadonlySet<string>): boolean {
   const has = (field: string | null): boolean => field === null || field === '_time' || columns.has(field)
   const canMake = ({ function: name, field, expr }: Aggregate) => PUSHED.has(name) && expr === undefined && has(field) && (name !== 'count' || field === null)
-  return stats.by.every(has) && stats.aggregates.every(canMake) && [...predicateFields(predicate)].every(has)
+  return stats.by.every(has) && stats.aggregates.every(canMake) && !hasSubsearch(predicate) && [...predicateFields(predicate)].every(has)
 }
 
 /** The `search` stages that a search begins with: they filter events. */
@@ -111,9 +119,13 @@ function leadingPredicates (stages: readonly Stage[]): Predicate[] {
 }
 
 function joinAnd (predicates: readonly Predicate[], span: Span): Predicate {
-  const terms = predicates.flatMap(predicate => predicate.kind === 'and' ? predicate.terms : [predicate]).filter(term => term.kind !== 'all')
+  const terms = predicates.flatMap(andTerms).filter(term => term.kind !== 'all')
   if (terms.length === 0) return { kind: 'all', span }
   return terms.length === 1 ? terms[0]! : { kind: 'and', terms, span }
+}
+
+function andTerms (predicate: Predicate): readonly Predicate[] {
+  return predicate.kind === 'and' ? predicate.terms : [predicate]
 }
 
 function isTimeBin (stage: Stage): stage is BinStage & { readonly field: '_time', readonly as: '_time' } {
@@ -191,7 +203,10 @@ function readBefore (stage: Stage, needed: ReadonlySet<string> | null): Set<stri
     case 'replace': return new Set(needed)
     case 'dedup': return new Set([...needed, ...stage.fields, ...stage.sortby.map(({ field }) => field)])
     case 'sort': return new Set([...needed, ...stage.keys.map(({ field }) => field)])
-    case 'search': return new Set([...needed, ...predicateFields(stage.predicate)])
+    case 'search': return hasSubsearch(stage.predicate) ? null : new Set([...needed, ...predicateFields(stage.predicate)])
+    case 'join': return stage.fields.length === 0 ? null : new Set([...needed, ...stage.fields])
+    case 'lookup': return new Set([...needed, ...stage.inputs.map(({ field }) => field), ...stage.mode === 'new' ? stage.outputs.map(({ field }) => field) : []])
+    case 'inputlookup': return new Set(needed)
     case 'where': return new Set([...needed, ...expressionFields(stage.expr)])
     case 'bin': return needed.has(stage.as) ? new Set([...needed, stage.field]) : new Set(needed)
     case 'convert': return new Set([...needed, ...stage.conversions.filter(({ as }) => needed.has(as)).map(({ field }) => field)])
@@ -248,6 +263,8 @@ function fieldsMade (stage: Stage): readonly string[] {
     case 'eventstats': return stage.aggregates.map(({ as }) => as)
     case 'addtotals': return [stage.as]
     case 'fillnull': return stage.fields ?? []
+    case 'lookup': return stage.outputs.map(({ field }) => field)
+    case 'inputlookup': return stage.columns
     default: return []
   }
 }
@@ -269,6 +286,7 @@ function mayChange (stage: Stage, field: string): boolean {
     case 'foreach': return targetPatterns(stage).some(pattern => compileWildcard(pattern)(field))
     case 'spath': return stage.path === null || stage.output === field
     case 'replace': return stage.fields === null || stage.fields.includes(field)
+    case 'join': return !stage.fields.includes(field)
     default: return fieldsMade(stage).includes(field)
   }
 }
@@ -327,9 +345,14 @@ function columnsAfter (stage: Stage, columns: readonly string[] | null): readonl
     case 'fields': return compileFieldList(stage)(columns)
     case 'foreach': return targetPatterns(stage).some(pattern => pattern.includes('*')) ? null : [...new Set([...columns, ...targetPatterns(stage)])]
     case 'spath': return stage.path === null ? null : [...new Set([...columns, stage.output])]
+    case 'join': return joinColumns(columns, resultColumns(stage.search.stages))
     case 'rename': return stage.renames.reduce((names, part) => [...renameColumns(new Map(names.map(name => [name, ''])), compileNewName(part)).keys()], columns)
     default: return [...new Set([...columns, ...fieldsMade(stage)])]
   }
+}
+
+function joinColumns (columns: readonly string[], others: readonly string[] | null): readonly string[] | null {
+  return others === null ? null : [...new Set([...columns, ...others])]
 }
 
 function tableColumns (fields: readonly string[], before: readonly string[] | null): readonly string[] | null {
@@ -357,9 +380,11 @@ export function contributingPredicate (plan: SearchPlan, origin: readonly Value[
       if (!fillers.some(filler => filler === toText(value))) return is
       return { kind: 'or', terms: [is, { kind: 'not', term: { kind: 'compare', field: name, op: '=', text: '*', span }, span }], span }
     }))
+  // What a search in brackets says isn't known here.
+  const [unknown, known] = [true, false].map(is => [plan.query.predicate, ...leading].flatMap(andTerms).filter(term => hasSubsearch(term) === is)) as [Predicate[], Predicate[]]
   return {
-    predicate: joinAnd([plan.query.predicate, ...leading, ...terms], span),
-    approximate: plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
+    predicate: joinAnd([...known, ...terms], span),
+    approximate: unknown.length > 0 || plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
   }
 }
 
@@ -375,14 +400,25 @@ function dropsRows (stage: Stage): boolean {
     case 'head':
     case 'regex':
     case 'tail': return true
+    case 'join': return stage.type === 'inner'
     case 'sort': return stage.count !== 0
     default: return false
   }
+}
+
+/** The lookups that a search names, in brackets too; each once. */
+export function lookupNames (search: Subsearch): string[] {
+  return [...new Set(allStages(search).flatMap(stage => stage.kind === 'lookup' || stage.kind === 'inputlookup' ? stage.name : []))]
+}
+
+/** The stages of a search and of those in brackets within it. */
+function allStages ({ stages }: Subsearch): Stage[] {
+  return stages.flatMap(stage => [stage, ...subsearchesOf(stage).flatMap(allStages)])
 }
 
 /** The plan of `… | stats count` over the events that meet a condition: one row with the column `count`. */
 export function planCount (predicate: Predicate, columns: ReadonlySet<string>): SearchPlan {
   const { span } = predicate
   const stats: StatsStage = { kind: 'stats', aggregates: [{ function: 'count', field: null, as: 'count', span }], by: [], span }
-  return planSearch({ stages: [{ kind: 'search', predicate, span }, stats], span, warnings: [] }, { columns, pushDown: 'on' })
+  return planSearch({ stages: [{ kind: 'search', predicate, span }, stats], span }, { columns, pushDown: 'on' })
 }

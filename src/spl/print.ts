@@ -1,4 +1,4 @@
-import type { Aggregate, EvalStage, Expr, Predicate, Search, SortKey, Stage, StatsStage, TopStage } from './ast.js'
+import type { Aggregate, EvalStage, Expr, LookupColumn, Predicate, Search, SortKey, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
 import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
 
 /** What an expression reads as one bare name. */
@@ -6,7 +6,11 @@ const NAME = /^[A-Za-z_]\w*$/
 
 /** The canonical text of a search, macros expanded: parsed again, it gives the same search. */
 export function printSearch (search: Search): string {
-  return search.stages.map(printStage).join('\n| ')
+  return printStages(search, '\n| ')
+}
+
+function printStages ({ stages }: Subsearch, separator: string): string {
+  return stages.map(printStage).join(separator)
 }
 
 function printStage (stage: Stage): string {
@@ -42,8 +46,15 @@ function printStage (stage: Stage): string {
     case 'regex': return `regex ${printWord(stage.field)}${stage.op}${quoteText(stage.pattern)}`
     case 'rex': return `rex field=${quoteText(stage.field)} max_match=${stage.limit} ${quoteText(stage.pattern)}`
     case 'sed': return `rex field=${quoteText(stage.field)} mode=sed ${quoteText(stage.text)}`
+    case 'join': return `join type=${stage.type} max=${stage.max} overwrite=${stage.overwrite} ${printWords(stage.fields)} [${printStages(stage.search, ' | ')}]`
+    case 'lookup': return `lookup ${printWord(stage.name)} ${printColumns(stage.inputs)}${stage.outputs.length === 0 ? '' : ` OUTPUT${stage.mode === 'new' ? 'NEW' : ''} ${printColumns(stage.outputs)}`}`
+    case 'inputlookup': return `inputlookup append=true start=${stage.start}${stage.max === null ? '' : ` max=${stage.max}`} ${printWord(stage.name)}${stage.where === null ? '' : ` where ${printPredicate(stage.where)}`}`
     default: return stage satisfies never
   }
+}
+
+function printColumns (columns: readonly LookupColumn[]): string {
+  return columns.map(({ column, field }) => `${printWord(column)}${printAs(field, column)}`).join(', ')
 }
 
 function printAggregates ({ aggregates, by }: Pick<StatsStage, 'aggregates' | 'by'>): string {
@@ -83,6 +94,8 @@ function printPredicate (predicate: Predicate): string {
     case 'compare': return `${printWord(predicate.field)}${predicate.op}${quoteText(predicate.text)}`
     case 'in': return `${printWord(predicate.field)} IN (${predicate.texts.map(quoteText).join(', ')})`
     case 'is': return `${printWord(predicate.field)}=${quoteText(String(predicate.value))}` // the nearest that SPL can say
+    case 'raw': return quoteText(predicate.text)
+    case 'subsearch': return `[${printStages(predicate.search, ' | ')}]`
     default: return predicate satisfies never
   }
 }
@@ -132,7 +145,7 @@ function within (own: number, level: number, text: string): string {
 
 /** A field, in quotes unless it is a plain word that no command reads as a keyword. */
 function printWord (text: string): string {
-  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search|sortby|d|desc|with)$/i.test(text) ? text : quoteText(text)
+  return /^[A-Za-z_][\w.:{}*-]*$/.test(text) && !/^(?:as|by|and|or|not|in|search|sortby|d|desc|with|output|outputnew|where)$/i.test(text) ? text : quoteText(text)
 }
 
 function printWords (texts: readonly string[]): string {

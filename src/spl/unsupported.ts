@@ -3,13 +3,13 @@
  * From the Splunk Search Reference, "Command quick reference", and the Machine Learning Toolkit (`apply`, `fit`, `score`, `summary`).
  */
 export const UNSUPPORTED_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ...each(['append', 'appendcols', 'appendpipe', 'join', 'map', 'multisearch', 'selfjoin', 'set', 'union'],
-    'a search reads its events once. Join conditions with OR, and group with stats … BY the common field'),
+  ...each(['append', 'appendcols', 'appendpipe', 'map', 'multisearch', 'selfjoin', 'set', 'union'],
+    'put the conditions of both searches together with OR and group with stats … BY the common field, or use join'),
   ...each(['transaction', 'searchtxn', 'concurrency'], 'group with bin _time and stats … BY _time and the common fields'),
-  ...each(['tstats', 'mstats', 'datamodel', 'from', 'pivot', 'tscollect', 'mcatalog', 'mpreview', 'msearch', 'metasearch'],
-    "there are no data models or metrics; write the data model's condition as the search, then bin and stats"),
+  ...each(['datamodel', 'from', 'pivot'], 'tstats … from datamodel=Endpoint.Processes reads the one data model there is'),
+  ...each(['mstats', 'tscollect', 'mcatalog', 'mpreview', 'msearch', 'metasearch'], 'there are no metrics; search events, then bin and stats'),
   ...each(['chart', 'timechart', 'xyseries', 'untable', 'transpose', 'timewrap', 'makecontinuous', 'gauge'], 'a table of rows is made with bin and stats … BY'),
-  ...each(['lookup', 'inputlookup', 'inputcsv', 'inputintelligence', 'geom'], 'there are no lookup files; a list of values goes in IN (…), or in eval case(…)'),
+  ...each(['inputcsv', 'inputintelligence', 'geom'], 'inputlookup reads CSV files of the folders in detections.lookups'),
   ...each(['collect', 'outputlookup', 'outputcsv', 'outputtext', 'mcollect', 'meventcollect', 'sendalert', 'sendemail', 'summaryindex', 'overlap',
     'sichart', 'sirare', 'sistats', 'sitimechart', 'sitop', 'stash'],
   'results are kept as findings and sent by notifications; leave it out'),

@@ -10,7 +10,7 @@ const CONF = '# macros\n[tools(2)]\nargs = one, other\ndefinition = `source` \\\
 
 function contentOf (t: Parameters<typeof folderOf>[0], texts: Record<string, string>, define: Record<string, string> = {}) {
   const dir = folderOf(t, texts)
-  return openFolders({ shipped: [], paths: [join(dir, 'detections')], macros: [join(dir, 'macros')], define }).read()
+  return openFolders({ shipped: [], paths: [join(dir, 'detections')], macros: [join(dir, 'macros')], lookups: [], define }).read()
 }
 
 const FORMS: readonly { form: string, files: Record<string, string> }[] = [

@@ -14,7 +14,7 @@ const at = (time: string) => Date.parse(`2026-03-10T${time}Z`)
 async function open (t: Parameters<typeof folderOf>[0], texts: Record<string, string>, { dir = folderOf(t, texts), dataDir = tempDir(t), time = '06:30:00' } = {}) {
   let nowMs = at(time)
   const ran: string[] = []
-  const folders = openFolders({ shipped: [], paths: [dir], macros: [join(dir, 'macros.conf')], define: {} })
+  const folders = openFolders({ shipped: [], paths: [dir], macros: [join(dir, 'macros.conf')], lookups: [], define: {} })
   const { detections: files, macroFiles } = folders.read()
   const server = await testApp(t, { dataDir, files, macroFiles, now: () => nowMs, ran: run => { ran.push(`${run.detection_id} ${new Date(run.slot_ms).toISOString().slice(11, 16)}`) } })
   server.ledger.complete(nowMs)
@@ -41,7 +41,7 @@ async function shown (server: Pick<TestApp, 'app'>) {
 
 t.test('files are read again where they changed, and nothing happens where none did', async t => {
   const dir = folderOf(t, { 'a_rule.yml': RULE, 'b_rule.yml': RULE, '..data/a_rule.yml': RULE, 'folder.yml/notes.txt': '', 'savedsearches.conf': '[c]\nsearch = a=1\n' })
-  const folders = openFolders({ shipped: [], paths: [dir], macros: [], define: {} })
+  const folders = openFolders({ shipped: [], paths: [dir], macros: [], lookups: [], define: {} })
 
   const first = folders.read()
   t.equal(folders.read(), first)

@@ -28,7 +28,8 @@ export const { predicate: anyPredicateText } = fc.letrec<{ predicate: string, co
   comparison: fc.oneof(
     fc.tuple(anyFieldText, fc.constantFrom('=', '!=', '<', '>='), quoted).map(parts => parts.join(' ')),
     fc.tuple(anyFieldText, fc.array(quoted, { minLength: 1, maxLength: 3 })).map(([field, texts]) => `${field} IN (${texts.join(', ')})`),
-    fc.constant('*'),
+    quoted.filter(text => !/^"[*]*"$/.test(text)),
+    fc.constantFrom('*', 'word', 'w*rd', '[search a=* | table a b_c]', '[search word [search a=b | fields a] | stats count BY a]'),
   ),
   predicate: fc.oneof({ maxDepth: 4 },
     tie('comparison'),
@@ -98,6 +99,7 @@ export const anyFieldsStage: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('replace "*a*" WITH "*-*" IN user', 'replace 42 WITH x, "*" WITH "" IN other, host', 'replace "x*" WITH "*"', 'replace "*" WITH "y" IN "x y"'),
   fc.constantFrom('regex user="[a-c]"', 'regex host!="^.?$"', 'regex "x"', 'rex field=user "(?<x>[a-z])(?<cmd>1)?"', 'rex max_match=0 field=other "(?<minute>\\d)"', 'rex field=host mode=sed "s/(a|b)/[\\1]/g"', 'rex field=x mode=sed "y/ab/ba/"'),
   fc.constantFrom('foreach * [eval <<FIELD>> = <<FIELD>> . "x"]', 'foreach u*, *o* [eval n_<<MATCHSTR>> = \'<<FIELD>>\', "<<MATCHSEG1>> s" = "<<FIELD>>"]', 'foreach user host [eval x = x . <<FIELD>>]'),
+  fc.constantFrom('join user [search user=* | stats count AS n BY user]', 'join type=left max=0 host [search "a" | table host cmd]', 'join overwrite=false [search * | head 2 | table user x _time]', 'search [search host=* | fields host | head 2] OR NOT "a"', 'search user=* NOT [search NOT [search host=a | table cmd] | table cmd]'),
   fc.constantFrom('spath', 'spath input=other', 'spath a.b{} output=x', 'spath input=user path=c', 'convert num(user) rmcomma(*o*) none(host)', 'convert auto(*) ctime(_time) AS x', 'convert dur2sec(cmd) memk(other) AS cmd'),
   fc.tuple(fc.constantFrom('', 'value=none ', 'value="1.0" '), fc.option(someFields)).map(([value, fields]) => `fillnull ${value}${fields?.join(' ') ?? ''}`),
 )

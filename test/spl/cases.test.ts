@@ -12,9 +12,9 @@ function toLists (rows: Iterable<{ values: Iterable<readonly [string, unknown]> 
   return [...rows].map(row => [...row.values])
 }
 
-function errorOf ({ search, macros }: Case): string {
+function errorOf ({ search, macros, knowledge }: Case): string {
   try {
-    parseSearch(search, macros)
+    parseSearch(search, macros, knowledge)
   } catch (err) {
     if (err instanceof SplError) return err.message
     throw err
@@ -31,13 +31,14 @@ for (const one of cases) {
       t.equal(errorOf(one), expected.error)
       return
     }
-    const search = parseSearch(one.search, one.macros)
+    const search = parseSearch(one.search, one.macros, one.knowledge)
+    const { lookups } = one.knowledge
     const want = toLists(expected.rows.map(values => ({ values })))
     const variants = {
-      'every stage over rows': planSearch(search, { columns: one.columns, pushDown: 'off' }),
-      'pushed down': planSearch(search, { columns: one.columns, pushDown: 'on' }),
-      'pushed down to a store without columns': planSearch(search, { columns: new Set(), pushDown: 'on' }),
-      'parsed from its canonical text': planSearch(parseSearch(printSearch(search), new Map()), { columns: one.columns, pushDown: 'on' }),
+      'every stage over rows': planSearch(search, { columns: one.columns, pushDown: 'off', lookups }),
+      'pushed down': planSearch(search, { columns: one.columns, pushDown: 'on', lookups }),
+      'pushed down to a store without columns': planSearch(search, { columns: new Set(), pushDown: 'on', lookups }),
+      'parsed from its canonical text': planSearch(parseSearch(printSearch(search), new Map(), one.knowledge), { columns: one.columns, pushDown: 'on', lookups }),
     }
     for (const [name, plan] of Object.entries(variants)) {
       t.strictSame(toLists(runPlan(plan, one.events, one.timeZone, one.nowMs)), want, name)

@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import type { Knowledge } from '../../src/spl/knowledge.js'
+import type { LookupTable } from '../../src/spl/lookup.js'
 import type { Macro, Macros } from '../../src/spl/macro.js'
 import type { Value } from '../../src/spl/row.js'
 
@@ -11,6 +13,7 @@ export interface Case {
   readonly title: string
   readonly search: string
   readonly macros: Macros
+  readonly knowledge: Knowledge
   /** Those inside the case's window, if it has one. */
   readonly events: readonly Fields[]
   readonly timeZone: string
@@ -47,7 +50,7 @@ function parseSections (text: string): Sections {
   return new Map(text.split(/^--- /m).slice(1).map(section => {
     const [head = '', ...lines] = section.trimEnd().split('\n')
     const [, name = '', argument = ''] = /^(\w+) ?(.*)$/.exec(head) ?? []
-    return [name, { argument, lines }]
+    return name === 'lookup' ? [`lookup ${argument}`, { argument, lines }] : [name, { argument, lines }]
   }))
 }
 
@@ -64,6 +67,7 @@ function toCase (file: string, title: string, sections: Sections): Case {
     title,
     search: lines('search').join('\n').trim(),
     macros: new Map(lines('macros').filter(line => line !== '').map(parseMacro)),
+    knowledge: { dataModels: DATA_MODELS, lookups: new Map([...sections].filter(([name]) => name.startsWith('lookup ')).map(([, { argument, lines }]) => parseLookup(argument, lines))) },
     events,
     timeZone: sections.get('zone')?.argument ?? 'UTC',
     nowMs: Date.parse(sections.get('now')?.argument ?? '1970-01-01T00:00:00Z'),
@@ -74,6 +78,29 @@ function toCase (file: string, title: string, sections: Sections): Case {
 
 function parseFields (line: string): Fields {
   return new Map(Object.entries(JSON.parse(line)))
+}
+
+/** Events of two sourcetypes are of the one data model. */
+const DATA_MODELS = new Map([['Endpoint.Processes', { sourcetypes: ['exec', 'audit'], fields: ['dest', 'parent_process_name', 'process', 'process_name', 'user'] }]])
+
+/** `name [CIDR(column)] [WILDCARD(column)] [case=false] [max=n] [min=n] [default=text]`, then lines of cells between commas. */
+function parseLookup (argument: string, [header = '', ...lines]: readonly string[]): [string, LookupTable] {
+  const [name = '', ...settings] = argument.split(' ')
+  const setting = (key: string) => settings.find(text => text.startsWith(`${key}=`))?.slice(key.length + 1)
+  const matchTypes = settings.flatMap(text => {
+    const [, type, column] = /^(CIDR|WILDCARD)\((.*)\)$/.exec(text) ?? []
+    return type === undefined ? [] : [[column!, type.toLowerCase()] as const]
+  })
+  return [name, {
+    columns: header.split(','),
+    rows: lines.filter(line => line !== '').map(line => line.split(',')),
+    matchTypes: Object.fromEntries(matchTypes) as LookupTable['matchTypes'],
+    caseSensitive: setting('case') !== 'false',
+    maxMatches: Number(setting('max') ?? 1000),
+    minMatches: Number(setting('min') ?? 0),
+    defaultMatch: setting('default') ?? null,
+    hash: '',
+  }]
 }
 
 /** `name: definition`, or `name(a, b): definition` */

@@ -4,12 +4,13 @@ import { parseSearch } from '../../src/spl/parse.js'
 import type { Value } from '../../src/spl/row.js'
 import { runStages } from '../../src/spl/stages/run.js'
 import { anyConditionText, anyExpressionText, anyValue } from './arbitrary.js'
+import { CONTEXT } from './memory-store.js'
 
 const anyFields = fc.dictionary(fc.constantFrom('a', 'b_c', '_time', 'x y', "it's", 'NOT'), anyValue)
 
 function run (text: string, fields: Record<string, Value>) {
   const row = { values: new Map(Object.entries(fields)), origin: [1] }
-  return [...runStages(parseSearch(text, new Map()).stages, [row], { timeZone: 'UTC', nowMs: 0, alive: () => {}, warn: () => {} })]
+  return [...runStages(parseSearch(text, new Map()).stages, [row], CONTEXT)]
 }
 
 function isValue (value: unknown): boolean {

@@ -1,18 +1,27 @@
-import type { Aggregate } from '../../src/spl/ast.js'
+import type { Aggregate, Subsearch } from '../../src/spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../src/spl/plan.js'
+import { planSearch } from '../../src/spl/plan.js'
 import type { Row, Scalar } from '../../src/spl/row.js'
 import { compileBin } from '../../src/spl/stages/bin.js'
+import type { RunContext } from '../../src/spl/stages/run.js'
 import { runStages } from '../../src/spl/stages/run.js'
 import { compilePredicate } from '../../src/spl/stages/search.js'
 import { openStats } from '../../src/spl/stages/stats.js'
 import type { Partial } from '../../src/spl/stages/stats.js'
+import { resolveSubsearches } from '../../src/spl/subsearch.js'
 import { toText } from '../../src/spl/value.js'
 import type { Fields } from './cases.js'
 
 /** Runs a plan over events as a server does: the store's part by the simplest store there can be, then the stages that are left. */
 export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: string, nowMs = 0): Row[] {
-  return [...runStages(plan.stages, answer(plan.query, events), { timeZone, nowMs, alive: () => {}, warn: () => {} })]
+  const { query, stages, lookups } = plan
+  const subsearch = (search: Subsearch) => runPlan(planSearch(search, { columns: new Set(), pushDown: 'on', lookups }), events, timeZone, nowMs)
+  const predicate = resolveSubsearches(query.predicate, subsearch)
+  return [...runStages(stages, answer({ ...query, predicate }, events), { ...CONTEXT, timeZone, nowMs, lookups, subsearch })]
 }
+
+/** What stages know of their run, where a test says nothing else. */
+export const CONTEXT: RunContext = { timeZone: 'UTC', nowMs: 0, alive: () => {}, warn: () => {}, lookups: new Map(), subsearch: () => [] }
 
 /** What a store gives for a query. Events are taken as listed in their order; aggregates come from two partitions, each as partials. */
 function answer (query: StoreQuery, events: readonly Fields[]): Row[] {

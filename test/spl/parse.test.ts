@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { SplError } from '../../src/spl/errors.js'
+import { NO_KNOWLEDGE } from '../../src/spl/knowledge.js'
 import type { Macros } from '../../src/spl/macro.js'
 import { COMMANDS, parseSearch } from '../../src/spl/parse.js'
 import { printSearch } from '../../src/spl/print.js'
@@ -10,9 +11,9 @@ import { anyAggregateText, anyConditionText, anyExpressionText, anyFieldsStage, 
 const none: Macros = new Map()
 
 /** What parsing gives, or the error; anything else that is thrown fails the test. */
-function parseOrError (text: string, macros = none): object {
+function parseOrError (text: string, macros = none, knowledge = NO_KNOWLEDGE): object {
   try {
-    return parseSearch(text, macros)
+    return parseSearch(text, macros, knowledge)
   } catch (err) {
     if (err instanceof SplError) return err
     throw err
@@ -21,7 +22,7 @@ function parseOrError (text: string, macros = none): object {
 
 /** A search without the places it was parsed from, and what was said of them. */
 function withoutSpans (search: object): unknown {
-  return JSON.parse(JSON.stringify(search, (key, value) => key === 'span' || key === 'warnings' ? undefined : value))
+  return JSON.parse(JSON.stringify(search, (key, value) => ['span', 'warnings', 'dataModels'].includes(key) ? undefined : value))
 }
 
 const valid = readCases(CASES).filter(({ expected }) => 'rows' in expected)
@@ -33,17 +34,17 @@ t.test('arbitrary text is a search or an SplError', async () => {
 })
 
 t.test('valid searches with a piece cut out, doubled or put in are a search or an SplError', async () => {
-  fc.assert(fc.property(fc.constantFrom(...valid), fc.nat(), fc.nat(12), anyText, fc.boolean(), ({ search, macros }, seed, length, piece, isDoubled) => {
+  fc.assert(fc.property(fc.constantFrom(...valid), fc.nat(), fc.nat(12), anyText, fc.boolean(), ({ search, macros, knowledge }, seed, length, piece, isDoubled) => {
     const at = seed % (search.length + 1)
-    parseOrError(search.slice(0, at) + piece + search.slice(isDoubled ? Math.max(0, at - length) : at + length), macros)
+    parseOrError(search.slice(0, at) + piece + search.slice(isDoubled ? Math.max(0, at - length) : at + length), macros, knowledge)
   }), { numRuns: 5_000 })
 })
 
 t.test('an error lies inside the text, and its message shows the place', async t => {
-  fc.assert(fc.property(fc.constantFrom(...valid), fc.nat(), anyText, ({ search, macros }, seed, piece) => {
+  fc.assert(fc.property(fc.constantFrom(...valid), fc.nat(), anyText, ({ search, macros, knowledge }, seed, piece) => {
     const at = seed % (search.length + 1)
     const text = search.slice(0, at) + piece + search.slice(at)
-    const error = parseOrError(text, macros)
+    const error = parseOrError(text, macros, knowledge)
     if (!(error instanceof SplError)) return
     const lines = text.split('\n')
     t.ok(error.span.start >= 0 && error.span.start <= error.span.end && error.span.end <= text.length)
@@ -54,11 +55,11 @@ t.test('an error lies inside the text, and its message shows the place', async t
 })
 
 t.test('the canonical text of every case parses to the same search, and prints the same', async t => {
-  for (const { search, macros, title } of valid) {
-    const parsed = parseSearch(search, macros)
+  for (const { search, macros, knowledge, title } of valid) {
+    const parsed = parseSearch(search, macros, knowledge)
     const printed = printSearch(parsed)
-    t.strictSame(withoutSpans(parseSearch(printed, none)), withoutSpans(parsed), title)
-    t.equal(printSearch(parseSearch(printed, none)), printed)
+    t.strictSame(withoutSpans(parseSearch(printed, none, knowledge)), withoutSpans(parsed), title)
+    t.equal(printSearch(parseSearch(printed, none, knowledge)), printed)
   }
 })
 
@@ -93,6 +94,10 @@ t.test('what is too long or too deep is an error, not an overflow', async t => {
     ['a=1 '.repeat(20_000), /10000 comparisons/],
     [`a IN (${'1 '.repeat(20_000)})`, /10000 comparisons/],
     ['*' + '|search *'.repeat(5_000), /200 commands/],
+    ['* ' + '[search *]'.repeat(9_000), /100 searches in brackets/],
+    ['* ' + '[search * '.repeat(9_000) + ']'.repeat(9_000), /10 levels/],
+    [`${'* ('.repeat(90)} [search ${'* ('.repeat(90)} [search ${'* ('.repeat(90)} a=1 ${')'.repeat(90)}]${')'.repeat(90)}]${')'.repeat(90)}`, /200 levels/],
+    ['*' + '['.repeat(90_000), /no closing/],
   ]
   for (const [text, detail] of texts) {
     const error = parseOrError(text)

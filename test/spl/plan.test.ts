@@ -250,7 +250,7 @@ t.test('with and without push-down a search gives the same rows', async t => {
   const quoted = anyScalar.map(value => `"${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`)
   const field = fc.constantFrom('user', 'host', 'cmd', 'other')
   const test = fc.oneof(
-    fc.constantFrom('*', 'sourcetype=x', 'user=*', 'cmd="*1*"'),
+    fc.constantFrom('*', 'sourcetype=x', 'user=*', 'cmd="*1*"', '[search user=* | fields host cmd]', 'NOT [search sourcetype=y | stats count BY user | fields user]'),
     fc.tuple(field, fc.constantFrom('=', '!=', '<', '>='), quoted).map(parts => parts.join('')),
     fc.tuple(field, quoted).map(([name, text]) => `NOT ${name}=${text}`),
   )

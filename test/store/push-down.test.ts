@@ -70,6 +70,7 @@ function predicateOf (field: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.letrec<{ term: string, predicate: string }>(tie => ({
     term: fc.oneof(
       { weight: 4, arbitrary: fc.tuple(field, fc.constantFrom('=', '=', '=', '!=', '!=', '<', '<=', '>', '>='), literal).map(([name, op, text]) => `${quote(name)}${op}${text}`) },
+      fc.constantFrom('exec', '"bin mount"', '*ls', '[search process_name="ls" | table pod_name node_name]', '[search a=* | stats count BY cluster_name | fields cluster_name]', '[search process=* | head 3 | fields process]'),
       { weight: 2, arbitrary: fc.tuple(field, fc.array(literal, { minLength: 1, maxLength: 4 })).map(([name, texts]) => `${quote(name)} IN (${texts.join(', ')})`) },
     ),
     predicate: fc.oneof({ maxDepth: 3, depthSize: 'small' },
@@ -103,6 +104,7 @@ const rowsStage = fc.oneof(
     .map(([keys, count]) => `| sort ${count}${keys.map(([sign, name]) => sign + quote(name)).join(' ')}`),
 )
 const fieldsStage = fc.oneof(
+  fc.constantFrom('| join pod_name [search process=* | stats count AS a values(process_name) AS names BY pod_name]', '| join type=left max=0 cluster_name process_name [search host=* | head 20 | table cluster_name process_name node_name]', '| search NOT [search process_name="ls" | fields node_name] | fields - _raw'),
   fc.tuple(field, column).map(([name, by]) => `| eventstats count max(${quote(name)}) AS most BY ${quote(by)}`),
   fc.tuple(fc.constantFrom('mvexpand', 'nomv', 'makemv delim="a"', 'top', 'rare 3', 'addtotals'), field).map(([command, name]) => `| ${command} ${quote(name)}`),
   fc.constantFrom('| regex process="[a-z]"', '| regex "exec"', '| rex field=process "(?<process_name>[^/]+)$"', '| rex max_match=3 "(?<a>[a-z]{2})"', '| foreach p* cluster_name [eval x_<<FIELD>> = len(<<FIELD>>)]', '| spath', '| spath process_exec.process.pid output=pid', '| convert num(p*) none(pid)'),

@@ -1,6 +1,9 @@
 import type { Stage } from '../ast.js'
 import type { EvalContext } from '../functions/function.js'
+import type { LookupTable } from '../lookup.js'
 import type { Row } from '../row.js'
+import type { RunSubsearch } from '../subsearch.js'
+import { resolveSubsearches } from '../subsearch.js'
 import { compileAddtotals } from './addtotals.js'
 import { compileBin } from './bin.js'
 import { compileConvert } from './convert.js'
@@ -11,6 +14,8 @@ import { compileFields } from './fields.js'
 import { fillNull } from './fillnull.js'
 import { foreach } from './foreach.js'
 import { head, reverse, tail } from './head.js'
+import { join } from './join.js'
+import { compileLookupStage, inputlookup } from './lookup.js'
 import { compileMakemv, compileNomv, mvexpand } from './multivalue.js'
 import { compileRegexStage } from './regex.js'
 import { compileRename } from './rename.js'
@@ -27,7 +32,11 @@ import { compileWhere } from './where.js'
 /** How many rows pass between two calls of `alive`. */
 const ROWS_PER_CHECK = 1_024
 
-export type RunContext = EvalContext
+export interface RunContext extends EvalContext {
+  /** Those that the stages name. */
+  readonly lookups: ReadonlyMap<string, LookupTable>
+  readonly subsearch: RunSubsearch
+}
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
 
@@ -47,7 +56,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
   switch (stage.kind) {
     case 'search': {
       if (stage.predicate.kind === 'all') return rows => rows
-      const test = compilePredicate(stage.predicate)
+      const test = compilePredicate(resolveSubsearches(stage.predicate, context.subsearch))
       return rows => filter(rows, ({ values }) => test(field => values.get(field)))
     }
     case 'bin': return through(compileBin(stage))
@@ -92,8 +101,17 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'rex': return through(compileRex(stage, warn))
     case 'sed': return through(compileSed(stage, warn))
     case 'replace': return through(compileReplace(stage))
+    case 'join': return watched(join(stage, context.subsearch))
+    case 'lookup': return through(compileLookupStage(stage, lookupOf(stage.name, context)))
+    case 'inputlookup': return watched(inputlookup(stage, lookupOf(stage.name, context), context.subsearch))
     default: return stage satisfies never
   }
+}
+
+function lookupOf (name: string, { lookups }: RunContext): LookupTable {
+  const table = lookups.get(name)
+  if (table === undefined) throw new Error('a lookup that the plan has not brought')
+  return table
 }
 
 function through (change: (row: Row) => void): Pipe {

@@ -1,8 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 import type { CompareOp, Predicate } from '../ast.js'
 import { compileWildcard, foldCase } from '../match.js'
+import { compilePhrase } from '../phrase.js'
 import type { Scalar, Value } from '../row.js'
-import { compareUtf8, isMultivalue, toNumber, toText } from '../value.js'
+import { compareUtf8, isMultivalue, toNumber, toScalars, toText } from '../value.js'
 
 /** A predicate that looks at one field. */
 export type FieldTest = Extract<Predicate, { kind: 'compare' | 'in' | 'is' }>
@@ -29,6 +30,11 @@ export function compilePredicate (predicate: Predicate): (get: (field: string) =
       const test = compileTest(predicate)
       return get => test(get(predicate.field))
     }
+    case 'raw': {
+      const test = compilePhrase(predicate.text)
+      return get => toScalars(get('_raw')).some(raw => test(toText(raw)))
+    }
+    case 'subsearch': throw new Error('a search in brackets whose rows are not there yet')
     default: return predicate satisfies never
   }
 }
@@ -109,7 +115,7 @@ function compileOrder (op: Exclude<CompareOp, '=' | '!='>, literal: string): (va
   }
 }
 
-/** The fields that a condition looks at. */
+/** The fields that a condition looks at, besides those of searches in brackets. */
 export function predicateFields (predicate: Predicate): Set<string> {
   const fields = new Set<string>()
   const visit = (node: Predicate): void => {
@@ -121,6 +127,8 @@ export function predicateFields (predicate: Predicate): Set<string> {
       case 'compare':
       case 'in':
       case 'is': fields.add(node.field); return
+      case 'raw': fields.add('_raw'); return
+      case 'subsearch': return // see hasSubsearch
       default: node satisfies never
     }
   }

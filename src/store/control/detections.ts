@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import { Definition } from '../../detection.js'
+import type { LookupTable } from '../../spl/lookup.js'
 
 /** What the API has set for a detection; null where it has not. */
 export interface DetectionSetting {
@@ -25,6 +26,9 @@ export function openDetectionStore (db: Database.Database) {
   const selectLastDefinition = db.prepare<[string], string>(`
     SELECT body FROM slot JOIN definition ON hash = definition_hash WHERE slot.detection_id = ? ORDER BY slot_ms DESC LIMIT 1
   `).pluck()
+  const putLookup = db.prepare<[string, string, number]>('INSERT INTO lookup (hash, body, created_ms) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING')
+  const hasLookup = db.prepare<[string], number>('SELECT 1 FROM lookup WHERE hash = ?').pluck()
+  const selectLookup = db.prepare<[string], string>('SELECT body FROM lookup WHERE hash = ?').pluck()
   const selectOpenPeriod = db.prepare<[string], number>('SELECT from_ms FROM enabled_period WHERE detection_id = ? AND to_ms IS NULL').pluck()
   const insertPeriod = db.prepare<[string, number]>(`
     INSERT INTO enabled_period (detection_id, from_ms) VALUES (?, ?)
@@ -40,6 +44,15 @@ export function openDetectionStore (db: Database.Database) {
     /** Keeps a definition's text, once. */
     keepDefinition (hash: string, definition: Definition, nowMs: number): void {
       putDefinition.run(hash, definition.detection_id, JSON.stringify(definition), nowMs)
+    },
+    /** Keeps lookups that definitions name by their hashes, each once. */
+    keepLookups: db.transaction((tables: readonly LookupTable[], nowMs: number) => {
+      for (const table of tables) if (hasLookup.get(table.hash) === undefined) putLookup.run(table.hash, JSON.stringify(table), nowMs)
+    }),
+    lookup (hash: string): LookupTable {
+      const body = selectLookup.get(hash)
+      if (body === undefined) throw new Error(`lookup ${hash} is not in control.db`)
+      return JSON.parse(body) as LookupTable // as keepLookups wrote it
     },
     definition (hash: string): Definition {
       const body = selectDefinition.get(hash)

@@ -47,6 +47,7 @@ function emit (predicate: Predicate, tests: FieldTest[]): string | null {
       return part === null ? null : `NOT ${part}`
     }
     case 'compare': case 'in': case 'is': return emitTest(predicate, tests)
+    case 'raw': case 'subsearch': return null
     default: return predicate satisfies never
   }
 }

@@ -6,13 +6,15 @@ import { toSeconds } from '../../event.js'
 import type { IndexedEvent } from '../../fields/fields.js'
 import { fieldOf, fieldsOf, FIELDS_HASH, joinFilled, toPayload } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
-import type { Predicate } from '../../spl/ast.js'
+import type { Predicate, Subsearch } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
+import { planSearch } from '../../spl/plan.js'
 import type { Row } from '../../spl/row.js'
 import { compileBin } from '../../spl/stages/bin.js'
 import { runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
+import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
 import type { BlockItem } from './block.js'
 import { decodeBlock } from './block.js'
@@ -22,6 +24,9 @@ import { openDictionaryReader } from './dictionary.js'
 import type { PartitionSummary } from './partition.js'
 import { columnName, openPartitionReadOnly } from './partition.js'
 import { groupSql, toPartials } from './group.js'
+
+/** Fields that columns hold, for what is planned here. */
+const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
 
 /** What a search looks at: partitions, event time, and ids up to the position. */
 export interface Scope {
@@ -78,23 +83,44 @@ export function openReader (dir: string) {
       })
   }
 
+  /** The rows of the searches in brackets. They come first: the connections run one search at a time. */
+  function runSubsearches ({ plan, ...job }: SearchJob, alive: Alive, warn: (message: string) => void) {
+    const results = new Map<Subsearch, readonly Row[]>()
+    let scannedEvents = 0
+    for (const subsearch of [...predicateSubsearches(plan.query.predicate), ...plan.stages.flatMap(subsearchesOf)]) {
+      const inner = planSearch(subsearch, { columns: STORE_COLUMNS, pushDown: 'on', lookups: plan.lookups })
+      const result = search({ ...job, plan: inner, limit: MAX_SUBSEARCH_ROWS }, alive)
+      if (result.truncated) warn(`a search in brackets gives more than ${MAX_SUBSEARCH_ROWS} rows; the others don't count`)
+      result.warnings.forEach(warn)
+      scannedEvents += result.scannedEvents
+      results.set(subsearch, result.rows)
+    }
+    return { subsearch: (subsearch: Subsearch) => results.get(subsearch)!, scannedEvents }
+  }
+
+  function search (given: SearchJob, alive: Alive): SearchResult {
+    const { warn, warnings } = collectWarnings()
+    const { subsearch, scannedEvents: scannedBefore } = runSubsearches(given, alive, warn)
+    const predicate = resolveSubsearches(given.plan.query.predicate, subsearch)
+    const job = { ...given, plan: { ...given.plan, query: { ...given.plan.query, predicate } } }
+    const { query, stages, lookups } = job.plan
+    const context = { timeZone: job.timeZone, nowMs: job.nowMs, alive, warn, lookups, subsearch }
+    let scannedEvents = scannedBefore
+    const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
+    const partitions = isNothing(predicate) ? [] : readersOf(job)
+    const found = query.stats === null
+      ? findRows(partitions, job, query.order, alive, count)
+      : aggregate(partitions, job, alive, count)
+    const rows: Row[] = []
+    for (const row of runStages(stages, found, context)) {
+      if (rows.length === job.limit) return { rows, truncated: true, scannedEvents, warnings: warnings() }
+      rows.push(row)
+    }
+    return { rows, truncated: false, scannedEvents, warnings: warnings() }
+  }
+
   return {
-    search (job: SearchJob, alive: Alive): SearchResult {
-      const { query, stages } = job.plan
-      const context = { timeZone: job.timeZone, nowMs: job.nowMs, alive, ...collectWarnings() }
-      let scannedEvents = 0
-      const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
-      const partitions = readersOf(job)
-      const found = query.stats === null
-        ? findRows(partitions, job, query.order, alive, count)
-        : aggregate(partitions, job, alive, count)
-      const rows: Row[] = []
-      for (const row of runStages(stages, found, context)) {
-        if (rows.length === job.limit) return { rows, truncated: true, scannedEvents, warnings: context.warnings() }
-        rows.push(row)
-      }
-      return { rows, truncated: false, scannedEvents, warnings: context.warnings() }
-    },
+    search,
 
     find (job: FindJob, alive: Alive): FoundEvent[] {
       const condition = toCondition(job.predicate)
@@ -117,6 +143,11 @@ export function openReader (dir: string) {
       readers.clear()
     },
   }
+}
+
+/** Whether a condition is that of a search which begins with something else than events. */
+function isNothing (predicate: Predicate): boolean {
+  return predicate.kind === 'not' && predicate.term.kind === 'all'
 }
 
 type PartitionReader = ReturnType<typeof openPartitionReader>

@@ -1,0 +1,65 @@
+import type { JoinStage } from '../ast.js'
+import type { Row, Value } from '../row.js'
+import type { RunSubsearch } from '../subsearch.js'
+import { toKey, toScalars } from '../value.js'
+
+/** How many rows a result can be joined with that has several values in the fields: each combination may be in the subsearch. */
+const MAX_KEYS = 1_000
+
+/** Joins results with the rows of a subsearch, in the order of the results. What has none of the fields is joined with nothing. */
+export function join (stage: JoinStage, run: RunSubsearch): (rows: Iterable<Row>) => Iterable<Row> {
+  return function * (rows) {
+    const others = run(stage.search)
+    const columns = new Set(others.flatMap(({ values }) => [...values.keys()]))
+    let index: ReadonlyMap<string, readonly Row[]> | null = null
+    let fields: readonly string[] = stage.fields
+    for (const row of rows) {
+      if (stage.fields.length === 0) {
+        const common = [...row.values.keys()].filter(name => columns.has(name) && !name.startsWith('_'))
+        if (index === null || common.join('\0') !== fields.join('\0')) [fields, index] = [common, null]
+      }
+      index ??= indexOf(others, fields)
+      yield * joinRow(row, fields, index, stage)
+    }
+  }
+}
+
+function indexOf (rows: readonly Row[], fields: readonly string[]): Map<string, Row[]> {
+  const index = new Map<string, Row[]>()
+  for (const row of rows) {
+    for (const key of keysOf(row, fields)) {
+      const known = index.get(key)
+      if (known === undefined) index.set(key, [row])
+      else known.push(row)
+    }
+  }
+  return index
+}
+
+/** The combinations of values that a row has in the fields; none where it lacks one. */
+function keysOf ({ values }: Row, fields: readonly string[]): string[] {
+  if (fields.length === 0) return []
+  const choices = fields.map(field => toScalars(values.get(field)))
+  const total = choices.reduce((product, choice) => product * choice.length, 1)
+  const keys = new Set<string>()
+  for (let n = 0; n < Math.min(total, MAX_KEYS); n++) {
+    let rest = n
+    keys.add(toKey(choices.map(choice => {
+      const value = choice[rest % choice.length]!
+      rest = Math.floor(rest / choice.length)
+      return value
+    })))
+  }
+  return [...keys]
+}
+
+function * joinRow (row: Row, fields: readonly string[], index: ReadonlyMap<string, readonly Row[]>, { type, max, overwrite }: JoinStage): Iterable<Row> {
+  const found = [...new Set(keysOf(row, fields).flatMap(key => index.get(key) ?? []))]
+  const taken = max === 0 ? found : found.slice(0, max)
+  if (taken.length === 0 && type === 'left') yield row
+  for (const other of taken) {
+    const values = new Map<string, Value>(row.values)
+    for (const [name, value] of other.values) if (!fields.includes(name) && (overwrite || !values.has(name))) values.set(name, value)
+    yield { values, origin: max === 1 ? row.origin : [...row.origin, ...other.origin] }
+  }
+}
