@@ -56,7 +56,7 @@ export interface EvalStage { readonly kind: 'eval', readonly assignments: readon
 export interface WhereStage { readonly kind: 'where', readonly expr: Expr, readonly span: Span }
 export interface TableStage { readonly kind: 'table', readonly fields: readonly string[], readonly span: Span }
 export interface ConvertStage { readonly kind: 'convert', readonly timeformat: string, readonly conversions: readonly { readonly function: ConvertFunction, readonly field: string, readonly as: string }[], readonly span: Span }
-export type ConvertFunction = 'auto' | 'ctime' | 'dur2sec' | 'memk' | 'mstime' | 'none' | 'num' | 'rmcomma' | 'rmunit'
+export type ConvertFunction = 'auto' | 'ctime' | 'dur2sec' | 'memk' | 'mktime' | 'mstime' | 'none' | 'num' | 'rmcomma' | 'rmunit'
 /** Fields may have wildcards. `keep` leaves internal fields (`_…`) as well (R74). */
 export interface FieldsStage { readonly kind: 'fields', readonly mode: 'keep' | 'remove', readonly fields: readonly string[], readonly span: Span }
 /** Done in order. Both names have the same number of wildcards (R73). */

@@ -56,5 +56,5 @@ export function findStatsFunction (name: string): { readonly function: Aggregate
 
 /** Functions of convert, by lower-case name. */
 export const CONVERT_FUNCTIONS: ReadonlyMap<string, ConvertFunction> = new Map(
-  (['auto', 'ctime', 'dur2sec', 'memk', 'mstime', 'none', 'num', 'rmcomma', 'rmunit'] as const).map(name => [name, name])
+  (['auto', 'ctime', 'dur2sec', 'memk', 'mktime', 'mstime', 'none', 'num', 'rmcomma', 'rmunit'] as const).map(name => [name, name])
 )

@@ -3,7 +3,7 @@ import { quote } from './errors.js'
 import { Tokens } from './lex.js'
 import type { Token } from './lex.js'
 import { countWildcards } from './match.js'
-import { Options, parseEval, parseField, takeOption } from './parse-stages.js'
+import { Options, parseEval, parseField, takeOption, takeSeparator } from './parse-stages.js'
 import { checkRegex } from './parse-regex.js'
 import { PLACEHOLDERS } from './stages/foreach.js'
 
@@ -120,7 +120,7 @@ export function parseOneField (tokens: Tokens, options: Options): string {
 export function parseFieldList (tokens: Tokens, wildcards?: 'with wildcards'): string[] {
   const fields: string[] = []
   do fields.push(parseField(tokens, wildcards))
-  while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  while (takeSeparator(tokens))
   return [...new Set(fields)]
 }
 
@@ -131,7 +131,7 @@ export function parseFieldsAndOptions (tokens: Tokens, options: Options, isBorde
   while (!isAtEnd()) {
     if (options.take()) continue
     fields.push(parseField(tokens, wildcards))
-    if (tokens.takeSymbol(',') && isAtEnd()) throw tokens.unexpected('a field')
+    while (tokens.takeSymbol(','));
   }
   return [...new Set(fields)]
 }

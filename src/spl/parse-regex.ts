@@ -101,8 +101,8 @@ export function parseSpath (tokens: Tokens, start: Token): SpathStage {
 }
 
 function checkPath (tokens: Tokens, path: Token): void {
-  const inner = /\{([^}]+)\}/.exec(path.text)?.[1]
-  if (inner !== undefined) throw tokens.error(`A path has {} for all elements of an array, found ${quote(`{${inner}}`)}, which isn't supported`, path)
+  const inner = /\{(?!\d{0,9}\})([^}]*)\}/.exec(path.text)?.[1]
+  if (inner !== undefined) throw tokens.error(`A path has {} for all elements of an array and {0} for its first, found ${quote(`{${inner}}`)}, which isn't supported`, path)
   checkField(tokens, path)
 }
 

@@ -54,7 +54,7 @@ function parseColumns (tokens: Tokens, table: LookupTable, isAtEnd: () => boolea
     const column = parseField(tokens)
     if (!table.columns.includes(column)) throw tokens.error(`The lookup has no column ${quote(column)}${nearestHint(column, table.columns)}`, token)
     columns.push({ column, field: tokens.takeKeyword('AS') ? parseField(tokens) : column })
-    if (tokens.takeSymbol(',') && isAtEnd()) throw tokens.unexpected('a column')
+    while (tokens.takeSymbol(','));
   }
   return columns
 }

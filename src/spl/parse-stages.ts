@@ -93,7 +93,7 @@ export function parseStats (tokens: Tokens, start: Token): StatsStage {
       if (by.includes(field)) throw tokens.error(`The field ${quote(field)} is there twice`, token)
       if (columns.has(field)) throw tokens.error(`An aggregate is called ${quote(field)} as well; give it another name with AS`, token)
       by.push(field)
-    } while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+    } while (takeSeparator(tokens))
   }
   return { kind: 'stats', aggregates, by, span: tokens.spanFrom(start) }
 }
@@ -106,7 +106,7 @@ export function parseAggregates (tokens: Tokens, isAtEnd: () => boolean): { aggr
     const aggregate = parseAggregate(tokens)
     if (aggregates.some(one => one.aggregate.as === aggregate.as)) throw tokens.errorFrom(`Two columns are called ${quote(aggregate.as)}`, token)
     aggregates.push({ aggregate, token })
-  } while (tokens.takeSymbol(',') || !isAtEnd())
+  } while (takeSeparator(tokens, isAtEnd))
   return aggregates
 }
 
@@ -158,7 +158,7 @@ export function parseTable (tokens: Tokens, start: Token): TableStage {
   takeOption(tokens, 'table')
   const fields: string[] = []
   do fields.push(parseField(tokens, 'with wildcards'))
-  while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  while (takeSeparator(tokens))
   return { kind: 'table', fields: [...new Set(fields)], span: tokens.spanFrom(start) }
 }
 
@@ -185,7 +185,6 @@ function parseConversion (tokens: Tokens): ConvertStage['conversions'][number] {
   const token = tokens.next
   if (token.kind !== 'word') throw tokens.unexpected('a conversion such as ctime(field)')
   const name = CONVERT_FUNCTIONS.get(token.text.toLowerCase())
-  if (tokens.isKeyword('MKTIME')) throw tokens.error('The convert function "mktime" isn\'t supported; use eval with strptime(…)', token)
   if (name === undefined) throw tokens.error(`The convert function ${quote(token.text)} isn't supported${nearestHint(token.text, CONVERT_FUNCTIONS.keys())}`, token)
   tokens.take()
   tokens.expectSymbol('(', `after ${quote(token.text)}`)
@@ -193,6 +192,12 @@ function parseConversion (tokens: Tokens): ConvertStage['conversions'][number] {
   tokens.expectSymbol(')', `at the end of ${token.text}(…)`)
   if (field.includes('*') && tokens.isKeyword('AS')) throw tokens.error('AS names one field, and a wildcard may be several', tokens.next)
   return { function: name, field, as: parseAs(tokens) ?? field }
+}
+
+/** separator = { "," }: whether a list goes on. A comma behind its last item, as published content has it, changes nothing. */
+export function takeSeparator (tokens: Tokens, isAtEnd: () => boolean = () => tokens.next.kind === 'end'): boolean {
+  while (tokens.takeSymbol(','));
+  return !isAtEnd()
 }
 
 /** field = word | text; one with a wildcard only where it may have one */

@@ -3,7 +3,7 @@ import { nearestHint, quote } from './errors.js'
 import type { DataModel } from './knowledge.js'
 import type { Token, Tokens } from './lex.js'
 import { parsePredicate } from './parse-predicate.js'
-import { Options, parseAggregates, parseField, parseSpan } from './parse-stages.js'
+import { Options, parseAggregates, parseField, parseSpan, takeSeparator } from './parse-stages.js'
 import { compileTest } from './stages/search.js'
 import type { FieldTest } from './stages/search.js'
 
@@ -97,7 +97,7 @@ function parseBy (tokens: Tokens, source: Source): { fields: { name: string, own
     if (fields.some(field => field.name === name)) throw tokens.error(`The field ${quote(name)} is there twice`, token)
     if (name === '_time') time = token
     fields.push({ name, own: toOwnName(tokens, source, name, token) })
-  } while (tokens.takeSymbol(',') || tokens.next.kind !== 'end')
+  } while (takeSeparator(tokens))
   if (time !== null && spanSeconds === null) throw tokens.error('Expected span= behind _time, for example BY _time span=5m: a range chosen by the length of the window isn\'t supported', time)
   return { fields, spanSeconds: time === null ? null : spanSeconds }
 }

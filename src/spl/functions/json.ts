@@ -30,7 +30,7 @@ export const JSON_FUNCTIONS: FunctionTable = [
     arity: [1, Infinity],
     gives: 'value',
     compile: ([x, ...paths], _, exprs) => {
-      const stepsOf = paths.map((path, index) => prepared(path, exprs[index + 1], text => parsePath(text, 0)))
+      const stepsOf = paths.map((path, index) => prepared(path, exprs[index + 1], text => parsePath(text)))
       return fields => {
         const json = parse(x!(fields))
         if (json === undefined) return undefined
@@ -96,7 +96,7 @@ function spath (): EvalFunction {
     arity: [2, 2],
     gives: 'value',
     compile: ([x, path], _, exprs) => {
-      const stepsOf = prepared(path!, exprs[1], text => parsePath(text, 1))
+      const stepsOf = prepared(path!, exprs[1], text => parsePath(text))
       return fields => {
         const json = parse(x!(fields))
         const steps = stepsOf(fields)
@@ -106,14 +106,14 @@ function spath (): EvalFunction {
   }
 }
 
-/** `a.b{}.c{2}`; `first` is the number of an array's first element: 0 for json_extract, 1 for spath. Null where it is no path. */
-function parsePath (text: string, first: number): Step[] | null {
+/** `a.b{}.c{2}`, elements counted from 0. Null where it is no path. */
+function parsePath (text: string): Step[] | null {
   const steps: Step[] = []
   for (const part of text.split('.')) {
     const [, key, elements] = /^([^{}]*)((?:\{\d*\})*)$/.exec(part) ?? []
     if (key === undefined || (key === '' && elements === '')) return null
     if (key !== '') steps.push({ key })
-    for (const [, index] of elements!.matchAll(/\{(\d*)\}/g)) steps.push({ element: index === '' ? 'all' : Number(index) - first })
+    for (const [, index] of elements!.matchAll(/\{(\d*)\}/g)) steps.push({ element: index === '' ? 'all' : Number(index) })
   }
   return steps
 }

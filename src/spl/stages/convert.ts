@@ -1,6 +1,8 @@
 import type { ConvertFunction, ConvertStage } from '../ast.js'
+import type { EvalContext } from '../functions/function.js'
 import type { Row, Scalar } from '../row.js'
 import { compileTimeFormat } from '../strftime.js'
+import { compileTimeParser } from '../strptime.js'
 import { toNumber, toScalars, toText, toValue } from '../value.js'
 import { compileColumnTest } from './table.js'
 
@@ -14,10 +16,12 @@ const KILOBYTES: Readonly<Record<string, number>> = { '': 1, k: 1, m: 1024, g: 1
  * R70: converts fields in the order given; times are written in the run's time zone. A missing field is left alone, and what can't
  * be converted stays as it is, except that `num` takes it away. A wildcard leaves out the fields that `none` names.
  */
-export function compileConvert (stage: ConvertStage, timeZone: string): (row: Row) => void {
+export function compileConvert (stage: ConvertStage, { timeZone, nowMs }: Pick<EvalContext, 'timeZone' | 'nowMs'>): (row: Row) => void {
   const format = compileTimeFormat(stage.timeformat, timeZone)
+  const isParsed = stage.conversions.some(one => one.function === 'mktime')
+  const parse = isParsed ? compileTimeParser(stage.timeformat, timeZone, nowMs) : () => null
   const conversions = stage.conversions.filter(one => one.function !== 'none').map(one => {
-    const convert = compileConversion(one.function, format)
+    const convert = compileConversion(one.function, format, parse)
     const matches = one.field.includes('*') ? compileColumnTest(one.field) : null
     return { ...one, matches, convert: one.function === 'num' ? convert : (value: Scalar) => convert(value) ?? value }
   })
@@ -41,7 +45,7 @@ export function compileConvert (stage: ConvertStage, timeZone: string): (row: Ro
   }
 }
 
-function compileConversion (name: ConvertFunction, format: (seconds: number) => string | null): Conversion {
+function compileConversion (name: ConvertFunction, format: (seconds: number) => string | null, parse: (text: string) => number | null): Conversion {
   switch (name) {
     case 'auto':
     case 'num': return value => toNumber(value) ?? undefined
@@ -57,6 +61,7 @@ function compileConversion (name: ConvertFunction, format: (seconds: number) => 
       const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([kmg]?)$/i.exec(toText(value)) ?? []
       return digits === undefined ? undefined : Number(digits) * KILOBYTES[unit.toLowerCase()]!
     }
+    case 'mktime': return value => parse(toText(value)) ?? undefined
     case 'mstime': return value => {
       const [, minutes = '0', seconds] = /^(?:(\d+):)?(\d+(?:\.\d+)?)$/.exec(toText(value)) ?? []
       return seconds === undefined ? undefined : Number(minutes) * 60 + Number(seconds)

@@ -70,7 +70,7 @@ function openStage (stage: Stage, context: RunContext): Pipe {
       const change = compileTable(stage)
       return rows => map(rows, change)
     }
-    case 'convert': return through(compileConvert(stage, context.timeZone))
+    case 'convert': return through(compileConvert(stage, context))
     case 'fields': {
       const change = compileFields(stage)
       return rows => map(rows, change)

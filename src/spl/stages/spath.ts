@@ -24,13 +24,16 @@ export function compileSpath ({ input, path, output }: SpathStage): (row: Row) =
   }
 }
 
-/** `path` is what is left of the way down: nothing, `.key…` into an object or `{}…` into an array. A key may have dots itself. */
+/** `path` is what is left of the way down: nothing, `.key…` into an object, `{}…` or `{0}…` into an array. A key may have dots itself. */
 function descend (json: unknown, path: string, found: Scalar[]): void {
   if (path === '') {
     const scalar = typeof json === 'object' && json !== null ? JSON.stringify(json).toWellFormed() : toFieldValue(json)
     if (scalar !== undefined) found.push(scalar)
   } else if (Array.isArray(json)) {
-    if (path.startsWith('{}')) for (const element of json) descend(element, path.slice(2), found)
+    const [step, index = ''] = /^\{(\d*)\}/.exec(path) ?? []
+    if (step === undefined) return
+    const elements: unknown[] = index === '' ? json : json.slice(Number(index), Number(index) + 1)
+    for (const element of elements) descend(element, path.slice(step.length), found)
   } else if (typeof json === 'object' && json !== null && path.startsWith('.')) {
     for (const key of Object.keys(json)) {
       const next = path[1 + key.length]
