@@ -4,7 +4,7 @@ import { planSearch } from '../../src/spl/plan.js'
 import type { Row, Scalar } from '../../src/spl/row.js'
 import { compileBin } from '../../src/spl/stages/bin.js'
 import type { RunContext } from '../../src/spl/stages/run.js'
-import { runStages } from '../../src/spl/stages/run.js'
+import { openSink, runStages } from '../../src/spl/stages/run.js'
 import { compilePredicate } from '../../src/spl/stages/search.js'
 import { openStats } from '../../src/spl/stages/stats.js'
 import type { Partial } from '../../src/spl/stages/stats.js'
@@ -17,7 +17,13 @@ export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: 
   const { query, stages, lookups } = plan
   const subsearch = (search: Subsearch) => runPlan(planSearch(search, { columns: new Set(), pushDown: 'on', lookups }), events, timeZone, nowMs)
   const predicate = resolveSubsearches(query.predicate, subsearch)
-  return [...runStages(stages, answer({ ...query, predicate }, events), { ...CONTEXT, timeZone, nowMs, lookups, subsearch })]
+  const context = { ...CONTEXT, timeZone, nowMs, lookups, subsearch }
+  const rows = [...runStages(stages, answer({ ...query, predicate }, events), context)]
+  const sink = openSink(stages, context)
+  for (const row of answer({ ...query, predicate }, events)) sink.add(row)
+  const [pulled, pushed] = [rows, [...sink.rows()]].map(list => JSON.stringify(list.map(({ values, origin }) => [[...values], origin])))
+  if (pulled !== pushed) throw new Error(`rows one by one give ${pushed}, all of them ${pulled}`)
+  return rows
 }
 
 /** What stages know of their run, where a test says nothing else. */

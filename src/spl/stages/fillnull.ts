@@ -1,18 +1,22 @@
-import type { FillnullStage } from '../ast.js'
 import type { Row, Scalar } from '../row.js'
 import { holdRows } from './hold.js'
 
-/** R75: gives missing fields a value. Without a list these are the fields that any of the rows has, so all are read first. */
-export function fillNull (stage: FillnullStage): (rows: Iterable<Row>) => Iterable<Row> {
-  const value = toFiller(stage.value)
-  const { fields } = stage
-  return function * (rows) {
-    const held = fields === null ? holdRows(rows, 'fillnull without fields') : rows
-    const names = fields ?? namesOf(held)
-    for (const row of held) {
-      for (const name of names) if (!row.values.has(name)) row.values.set(name, value)
-      yield row
-    }
+/** R75: gives these fields a value where they are missing. */
+export function compileFill (text: string, fields: Iterable<string>): (row: Row) => void {
+  const value = toFiller(text)
+  const names = [...fields]
+  return ({ values }) => {
+    for (const name of names) if (!values.has(name)) values.set(name, value)
+  }
+}
+
+/** The same for the fields that any of the rows has, so all are read first. */
+export function * fillNull (rows: Iterable<Row>, text: string): Iterable<Row> {
+  const held = holdRows(rows, 'fillnull without fields')
+  const fill = compileFill(text, namesOf(held))
+  for (const row of held) {
+    fill(row)
+    yield row
   }
 }
 

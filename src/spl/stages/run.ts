@@ -11,9 +11,10 @@ import { dedup } from './dedup.js'
 import { compileEval } from './eval.js'
 import { eventstats } from './eventstats.js'
 import { compileFields } from './fields.js'
-import { fillNull } from './fillnull.js'
+import { compileFill, fillNull } from './fillnull.js'
 import { foreach } from './foreach.js'
 import { head, reverse, tail } from './head.js'
+import { openHolder, sizeOf } from './hold.js'
 import { join } from './join.js'
 import { compileLookupStage, inputlookup } from './lookup.js'
 import { compileMakemv, compileNomv, mvexpand } from './multivalue.js'
@@ -40,46 +41,99 @@ export interface RunContext extends EvalContext {
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
 
+/** What a stage that looks at one row at a time makes of it; null leaves it out. */
+type Step = (row: Row) => Row | null
+
 /**
  * Sends rows through the stages. The result is made while it is read; what needs all rows first (stats, sort and the like) reads them then.
  * Rows are handed over: stages change them in place.
  */
 export function runStages (stages: readonly Stage[], rows: Iterable<Row>, context: RunContext): Iterable<Row> {
-  return stages
-    .map(stage => openStage(stage, context))
-    .reduce((result, pipe) => pipe(result), watch(rows, context.alive))
+  const pipes: Pipe[] = []
+  for (let rest = stages; rest.length > 0;) {
+    const { steps, behind } = leadingSteps(rest, context)
+    if (steps.length > 0) pipes.push(rows => takeSteps(rows, steps))
+    if (behind.length > 0) pipes.push(openPipe(behind[0]!, context))
+    rest = behind.slice(1)
+  }
+  return pipes.reduce((result, pipe) => pipe(result), watch(rows, context.alive))
 }
 
-function openStage (stage: Stage, context: RunContext): Pipe {
+/**
+ * The same for rows that come one by one, of several searches in turn: `add` does what can be done at once, `rows` the rest. What is
+ * neither dropped nor aggregated is held; AppError `invalid` where that is too much.
+ */
+export function openSink (stages: readonly Stage[], context: RunContext) {
+  const { steps, behind: [next, ...rest] } = leadingSteps(stages, context)
+  const stats = next?.kind === 'stats' ? openStats(next, context) : null
+  const holder = openHolder('a search that is run beside others')
+  const held: Row[] = []
+  return {
+    add (row: Row): void {
+      const result = takeStepsOf(row, steps)
+      if (result === null) return
+      if (stats !== null) stats.add(result)
+      else {
+        holder.add(sizeOf(result))
+        held.push(result)
+      }
+    },
+    rows: (): Iterable<Row> => stats === null
+      ? runStages(next === undefined ? [] : [next, ...rest], held, context)
+      : runStages(rest, stats.rows(), context),
+  }
+}
+export type Sink = ReturnType<typeof openSink>
+
+function leadingSteps (stages: readonly Stage[], context: RunContext): { steps: Step[], behind: readonly Stage[] } {
+  const steps: Step[] = []
+  for (const stage of stages) {
+    const step = compileStep(stage, context)
+    if (step === null) break
+    steps.push(step)
+  }
+  return { steps, behind: stages.slice(steps.length) }
+}
+
+/** Stages that `compileStep` makes a step of. */
+type StepStage = Extract<Stage, { kind: 'search' | 'where' | 'regex' | 'bin' | 'eval' | 'convert' | 'makemv' | 'nomv' | 'addtotals' | 'spath' | 'rex' | 'sed' | 'replace' | 'lookup' | 'table' | 'fields' | 'rename' }>
+
+/** Of a stage that looks at one row at a time; null of any other. */
+function compileStep (stage: Stage, context: RunContext): Step | null {
   const { warn } = context
-  const watched = (pipe: Pipe): Pipe => rows => watch(pipe(rows), context.alive)
   switch (stage.kind) {
     case 'search': {
-      if (stage.predicate.kind === 'all') return rows => rows
+      if (stage.predicate.kind === 'all') return row => row
       const test = compilePredicate(resolveSubsearches(stage.predicate, context.subsearch))
-      return rows => filter(rows, ({ values }) => test(field => values.get(field)))
+      return keep(({ values }) => test(field => values.get(field)))
     }
-    case 'bin': return through(compileBin(stage))
+    case 'where': return keep(compileWhere(stage, context))
+    case 'regex': return keep(compileRegexStage(stage, warn))
+    case 'bin': return change(compileBin(stage))
+    case 'eval': return change(compileEval(stage, context))
+    case 'convert': return change(compileConvert(stage, context))
+    case 'makemv': return change(compileMakemv(stage, warn))
+    case 'nomv': return change(compileNomv(stage))
+    case 'addtotals': return change(compileAddtotals(stage))
+    case 'spath': return change(compileSpath(stage))
+    case 'rex': return change(compileRex(stage, warn))
+    case 'sed': return change(compileSed(stage, warn))
+    case 'replace': return change(compileReplace(stage))
+    case 'lookup': return change(compileLookupStage(stage, lookupOf(stage.name, context)))
+    case 'fillnull': return stage.fields === null ? null : change(compileFill(stage.value, stage.fields))
+    case 'table': return compileTable(stage)
+    case 'fields': return compileFields(stage)
+    case 'rename': return compileRename(stage)
+    default: return null
+  }
+}
+
+/** Of a stage that looks at several rows. */
+function openPipe (stage: Stage, context: RunContext): Pipe {
+  const watched = (pipe: Pipe): Pipe => rows => watch(pipe(rows), context.alive)
+  switch (stage.kind) {
     case 'stats': return watched(rows => aggregate(rows, openStats(stage, context)))
-    case 'eval': return through(compileEval(stage, context))
-    case 'where': {
-      const test = compileWhere(stage, context)
-      return rows => filter(rows, test)
-    }
-    case 'table': {
-      const change = compileTable(stage)
-      return rows => map(rows, change)
-    }
-    case 'convert': return through(compileConvert(stage, context))
-    case 'fields': {
-      const change = compileFields(stage)
-      return rows => map(rows, change)
-    }
-    case 'rename': {
-      const change = compileRename(stage)
-      return rows => map(rows, change)
-    }
-    case 'fillnull': return watched(fillNull(stage))
+    case 'fillnull': return watched(rows => fillNull(rows, stage.value))
     case 'dedup': return watched(dedup(stage))
     case 'sort': return watched(sort(stage))
     case 'head': return head(stage)
@@ -89,22 +143,10 @@ function openStage (stage: Stage, context: RunContext): Pipe {
     case 'rare': return watched(top(stage))
     case 'eventstats': return watched(eventstats(stage, context))
     case 'mvexpand': return watched(mvexpand(stage))
-    case 'makemv': return through(compileMakemv(stage, warn))
-    case 'nomv': return through(compileNomv(stage))
-    case 'addtotals': return through(compileAddtotals(stage))
     case 'foreach': return watched(foreach(stage, context))
-    case 'spath': return through(compileSpath(stage))
-    case 'regex': {
-      const test = compileRegexStage(stage, warn)
-      return rows => filter(rows, test)
-    }
-    case 'rex': return through(compileRex(stage, warn))
-    case 'sed': return through(compileSed(stage, warn))
-    case 'replace': return through(compileReplace(stage))
     case 'join': return watched(join(stage, context.subsearch))
-    case 'lookup': return through(compileLookupStage(stage, lookupOf(stage.name, context)))
     case 'inputlookup': return watched(inputlookup(stage, lookupOf(stage.name, context), context.subsearch))
-    default: return stage satisfies never
+    default: throw new Error(`${(stage satisfies StepStage).kind} looks at one row at a time`) // a stage added to the AST fails to compile here
   }
 }
 
@@ -114,19 +156,28 @@ function lookupOf (name: string, { lookups }: RunContext): LookupTable {
   return table
 }
 
-function through (change: (row: Row) => void): Pipe {
-  return rows => map(rows, row => {
-    change(row)
+function keep (test: (row: Row) => boolean): Step {
+  return row => test(row) ? row : null
+}
+
+function change (set: (row: Row) => void): Step {
+  return row => {
+    set(row)
     return row
-  })
+  }
 }
 
-function * map (rows: Iterable<Row>, change: (row: Row) => Row): Iterable<Row> {
-  for (const row of rows) yield change(row)
+function takeStepsOf (row: Row, steps: readonly Step[]): Row | null {
+  let result: Row | null = row
+  for (let i = 0; i < steps.length && result !== null; i++) result = steps[i]!(result)
+  return result
 }
 
-function * filter (rows: Iterable<Row>, test: (row: Row) => boolean): Iterable<Row> {
-  for (const row of rows) if (test(row)) yield row
+function * takeSteps (rows: Iterable<Row>, steps: readonly Step[]): Iterable<Row> {
+  for (const row of rows) {
+    const result = takeStepsOf(row, steps)
+    if (result !== null) yield result
+  }
 }
 
 function * aggregate (rows: Iterable<Row>, stats: ReturnType<typeof openStats>): Iterable<Row> {
