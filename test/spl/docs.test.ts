@@ -4,6 +4,7 @@ import t from 'tap'
 import { CONVERT_FUNCTIONS, EVAL_FUNCTIONS, PERCENTILE_FUNCTIONS, STATS_FUNCTIONS } from '../../src/spl/functions.js'
 import { COMMANDS } from '../../src/spl/parse.js'
 import { OPTIONS } from '../../src/spl/parse-stages.js'
+import { UNSUPPORTED_COMMANDS } from '../../src/spl/unsupported.js'
 import { TIME_DIRECTIVES } from '../../src/spl/strftime.js'
 
 const docs = readFileSync(fileURLToPath(import.meta.resolve('#root/docs/spl.md')), 'utf8')
@@ -35,6 +36,11 @@ function optionsOf (name: string): string[] {
 
 t.test('docs/spl.md lists every command, function, option and directive there is, and no other', async t => {
   t.strictSame(tableNames('Commands'), [...COMMANDS.keys()].sort())
+  const refused = section('Commands that are refused').split('\n').filter(line => line.startsWith('| `')).flatMap(line => {
+    const [names = '', instead = ''] = line.slice(2, -2).split(' | ')
+    return [...names.matchAll(/`(\w+)`/g)].map(match => `${match[1]}: ${instead === '–' ? '' : instead}`)
+  })
+  t.strictSame(refused.sort(), [...UNSUPPORTED_COMMANDS].map(([name, instead]) => `${name}: ${instead}`).sort())
   t.strictSame(tableNames('Functions of eval and where'), [...EVAL_FUNCTIONS.keys()].sort())
   t.strictSame(tableNames('Functions of stats'), [...STATS_FUNCTIONS.keys(), ...PERCENTILE_FUNCTIONS].sort())
   t.strictSame(tableNames('Functions of convert'), [...CONVERT_FUNCTIONS.keys()].sort())
