@@ -112,13 +112,12 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     newId: randomUUID,
     signal: stop.signal,
     report: {
-      ran (run, failure, twins, warnings) {
+      ran (run, failure, twins) {
         metrics.ran(run, twins)
-        const { detection_id, slot_ms, row_count, created, revised } = run
+        const { detection_id, slot_ms, row_count, created, revised, warnings } = run
         if (failure !== null) log.error({ err: failure, detection_id, slot_ms }, 'detection run failed')
         else if (created + revised > 0) log.info({ detection_id, slot_ms, row_count, created, revised }, 'detection run found something')
-        if (twins > 0) log.warn({ detection_id, slot_ms, twins }, 'rows of a run have the same key')
-        if (warnings.length > 0) log.warn({ detection_id, slot_ms, warnings }, 'a run has not looked at everything')
+        if (warnings.length > 0) log.warn({ detection_id, slot_ms, warnings }, 'a detection run has warnings')
       },
     },
   })

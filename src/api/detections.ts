@@ -63,6 +63,7 @@ const RunView = z.object({
   findings: z.object({ created: z.number().int(), revised: z.number().int(), unchanged: z.number().int() }),
   started_at: z.string(),
   finished_at: z.string(),
+  warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
   error: z.string().optional(),
 }).meta({ id: 'Run' })
 
@@ -198,6 +199,7 @@ function toRunView (run: RunRecord): z.infer<typeof RunView> {
     findings: { created: run.created, revised: run.revised, unchanged: run.unchanged },
     started_at: new Date(run.started_ms).toISOString(),
     finished_at: new Date(run.finished_ms).toISOString(),
+    warnings: [...run.warnings],
     ...(run.error === null ? {} : { error: run.error }),
   }
 }

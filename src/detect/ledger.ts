@@ -12,7 +12,7 @@ import { runSlot } from './run.js'
 /** What the ledger tells of, for the log and the metrics. */
 export interface LedgerReport {
   /** `failure` is null where the run succeeded. */
-  readonly ran: (run: RunRecord, failure: unknown, twins: number, warnings: readonly string[]) => void
+  readonly ran: (run: RunRecord, failure: unknown, twins: number) => void
 }
 
 export interface LedgerDeps extends RunDeps {
@@ -80,8 +80,8 @@ export function openLedger (deps: LedgerDeps) {
     const { detection_id: id, slot_ms: slotMs, tries } = slot
     ledger.start(id, slotMs)
     const nextTryMs = (nowMs: number) => nowMs + Math.min(FIRST_RETRY_MS * 2 ** tries, LAST_RETRY_MS)
-    const { run, twins, warnings, failure } = await runSlot(definitionOf(slot), slotMs, nextTryMs, deps)
-    report.ran(run, failure, twins, warnings)
+    const { run, twins, failure } = await runSlot(definitionOf(slot), slotMs, nextTryMs, deps)
+    report.ran(run, failure, twins)
     return run
   }
 

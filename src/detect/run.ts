@@ -32,7 +32,7 @@ export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, '
  * Evaluates one slot and commits what it gives: findings, the run and the slot's position, in one transaction. A failure is
  * committed too, with the time of the next try, and is the run's status.
  */
-export async function runSlot (compiled: CompiledDefinition, slotMs: number, nextTryMs: (nowMs: number) => number, deps: RunDeps): Promise<{ run: RunRecord, twins: number, warnings: readonly string[], failure: unknown }> {
+export async function runSlot (compiled: CompiledDefinition, slotMs: number, nextTryMs: (nowMs: number) => number, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
   const { events, findings, now, newId } = deps
   const window = compiled.windowOf(slotMs)
   const base = {
@@ -41,25 +41,26 @@ export async function runSlot (compiled: CompiledDefinition, slotMs: number, nex
   }
   try {
     const position = events.position() // what the run sees, however long it takes
-    const { rows, scannedEvents, warnings } = await evaluate(compiled, slotMs, window, position, deps)
+    const { rows, scannedEvents, warnings: ofSearch } = await evaluate(compiled, slotMs, window, position, deps)
     const { findings: found, twins } = compiled.definition.type === 'Hunting' // its rows are all that it gives
       ? { findings: [], twins: 0 }
       : toFindings(compiled.definition, compiled.plan, rows, slotMs, window)
+    const warnings = [...ofSearch, ...twins > 0 ? [`rows with the key of another: ${twins}; their findings are told apart by their order`] : []]
     const drafts: FindingDraft[] = []
     for (const one of found) drafts.push(await toDraft(one, compiled.plan, window, position, deps))
     const run = findings.commitRun({
-      ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null,
+      ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
     }, position, drafts, events.isAfter)
-    return { run, twins, warnings, failure: null }
+    return { run, twins, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one
     const finishedMs = now()
     const run: RunRecord = {
       ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, revised: 0, unchanged: 0,
-      error: error instanceof Error ? error.message : String(error),
+      error: error instanceof Error ? error.message : String(error), warnings: [],
     }
     findings.failRun(run, nextTryMs(finishedMs))
-    return { run, twins: 0, warnings: [], failure: error }
+    return { run, twins: 0, failure: error }
   }
 }
 

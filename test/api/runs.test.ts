@@ -2,6 +2,7 @@ import t from 'tap'
 import { bearer, post, testApp, VIEWER_KEY } from '../fixtures/app.js'
 import type { TestApp } from '../fixtures/app.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
+import { detectionsOf, GENERATIONS, get, runAt, sendTools } from '../fixtures/rules.js'
 
 const G01 = GOLDEN.find(({ id }) => id === 'G01')!
 const nowMs = Date.parse('2026-03-10T12:30:00Z')
@@ -189,4 +190,15 @@ t.test('findings are filtered by detection, risk object, score, status and time,
   t.equal((await server.app.inject({ url: '/api/v1/findings?cursor=nonsense', headers: bearer })).statusCode, 400)
   t.equal((await server.app.inject({ url: '/api/v1/findings?limit=0', headers: bearer })).statusCode, 400)
   t.equal((await server.app.inject({ url: '/api/v1/findings/none', headers: bearer })).statusCode, 404)
+})
+
+t.test('a run says what its rows do not show', async t => {
+  const search = 'sourcetype=st | where match(tool, "(?=(a+)+$)") OR tool="mount" | table pod user tool'
+  const server = await testApp(t, { nowMs, files: detectionsOf(t, { 'a_rule.yml': GENERATIONS[2025].replace(/search: .*\n/, `search: |\n  ${search}\n`) }) })
+  await sendTools(server)
+  await post(server, { time: 1773140700, sourcetype: 'st', event: { pod: 'web-1', user: 'root', tool: `${'a'.repeat(5_000)}!` } })
+
+  const warnings = ['A text took too many steps for the regular expression "(?=(a+)+$)", and counts as no match']
+  t.match(await runAt(server, 'a_rule'), { status: 'succeeded', row_count: 1, warnings }, 'one hostile event does not blind the detection')
+  t.match((await get(server, 'detections/a_rule/runs')).items, [{ warnings }])
 })

@@ -30,7 +30,12 @@ export interface RunRecord {
   readonly revised: number
   readonly unchanged: number
   readonly error: string | null
+  /** What the rows don't show, one sentence each. */
+  readonly warnings: readonly string[]
 }
+
+/** As it stands in the table. */
+type RunRow = Omit<RunRecord, 'warnings'> & { readonly warnings: string }
 
 export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged'>
 
@@ -83,11 +88,11 @@ export function openFindingStore (db: Database.Database) {
     ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events
   `)
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
-  const insertRun = db.prepare<RunRecord>(`
+  const insertRun = db.prepare<RunRow>(`
     INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
-      scanned_events, created, revised, unchanged, error)
+      scanned_events, created, revised, unchanged, error, warnings)
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
-      @scanned_events, @created, @revised, @unchanged, @error)
+      @scanned_events, @created, @revised, @unchanged, @error, @warnings)
   `)
   const doneSlot = db.prepare(`
     UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL
@@ -98,7 +103,7 @@ export function openFindingStore (db: Database.Database) {
     WHERE detection_id = @detection_id AND slot_ms = @slot_ms
   `)
   // uses run_detection_id_started_ms_idx
-  const selectRuns = db.prepare<object, RunRecord>(`
+  const selectRuns = db.prepare<object, RunRow>(`
     SELECT * FROM run WHERE detection_id = @detection_id AND (started_ms, id) < (@before_ms, @before_id) ORDER BY started_ms DESC, id DESC LIMIT @limit
   `)
   const selectLastSuccess = db.prepare<[], { detection_id: string, finished_ms: number }>(`
@@ -148,18 +153,18 @@ export function openFindingStore (db: Database.Database) {
       const record = { ...run, ...counts }
       for (const draft of drafts) counts[write(draft, record, position, isAfter)]++
       const counted = { ...run, ...counts }
-      insertRun.run(counted)
+      insertRun.run(toRunRow(counted))
       doneSlot.run(counted)
       return counted
     }),
     /** One transaction: a run that failed, and when its slot is tried again. */
     failRun: db.transaction((run: RunRecord, nextTryMs: number): void => {
-      insertRun.run(run)
+      insertRun.run(toRunRow(run))
       failSlot.run({ ...run, next_try_ms: nextTryMs })
     }),
     /** Newest first, after the run `before` where given. */
     runs (detectionId: string, limit: number, before?: { readonly startedMs: number, readonly id: string }): RunRecord[] {
-      return selectRuns.all({ detection_id: detectionId, limit, before_ms: before?.startedMs ?? Infinity, before_id: before?.id ?? '' })
+      return selectRuns.all({ detection_id: detectionId, limit, before_ms: before?.startedMs ?? Infinity, before_id: before?.id ?? '' }).map(row => ({ ...row, warnings: JSON.parse(row.warnings) as string[] }))
     },
     /** When a run of each detection last succeeded; epoch milliseconds. */
     lastSuccess: (): ReadonlyMap<string, number> => new Map(selectLastSuccess.all().map(row => [row.detection_id, row.finished_ms])),
@@ -180,6 +185,14 @@ export function openFindingStore (db: Database.Database) {
   }
 }
 export type FindingStore = ReturnType<typeof openFindingStore>
+
+/** How many warnings of a run are kept, and how much of each. */
+const MAX_WARNINGS = 100
+const MAX_WARNING = 1_000
+
+function toRunRow (run: RunRecord): RunRow {
+  return { ...run, warnings: JSON.stringify(run.warnings.slice(0, MAX_WARNINGS).map(text => text.slice(0, MAX_WARNING))) }
+}
 
 function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore }: FindingFilter) {
   return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0 }
