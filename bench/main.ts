@@ -7,6 +7,7 @@ import { measureDisk } from './disk.js'
 import { measureIngest } from './ingest.js'
 import type { Figures } from './report.js'
 import { formatReport } from './report.js'
+import { measureShared } from './shared.js'
 import { runWriterLoop } from './writer-loop.js'
 
 const USAGE = `usage: npm run bench -- [--quick] [--events N] [--seconds N]
@@ -67,7 +68,9 @@ async function measure (dir: string, signal: AbortSignal): Promise<Figures> {
   })
   say('detection')
   const detection = await measureDetection(dataDirOf(dir, EVENTS_PER_REQUEST[0]!), seed, window, Math.min(0.3, NOT_PUSHED_EVENTS / events))
-  return { ingest, writers, detection }
+  say('searches that read events')
+  const shared = await measureShared(dataDirOf(dir, EVENTS_PER_REQUEST[0]!), window, Math.min(0.3, NOT_PUSHED_EVENTS / events))
+  return { ingest, writers, detection, shared }
 }
 
 function dataDirOf (dir: string, eventsPerRequest: number): string {

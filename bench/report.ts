@@ -2,12 +2,14 @@ import { formatTable } from '../src/commands/table.js'
 import type { DetectionFigures } from './detection.js'
 import type { DiskFigures } from './disk.js'
 import type { IngestFigures } from './ingest.js'
+import type { SharedFigures } from './shared.js'
 import type { WriterLoopFigures } from './writer-loop.js'
 
 export interface Figures {
   readonly ingest: readonly IngestFigures[]
   readonly writers: readonly { readonly loop: WriterLoopFigures, readonly disk: DiskFigures }[]
   readonly detection: DetectionFigures
+  readonly shared: SharedFigures
 }
 
 /** Goals of ingest by events a request, as shares of the bare HTTP loop. */
@@ -20,13 +22,14 @@ const INGEST_GOALS: Readonly<Record<number, { readonly name: string, readonly sh
 const HEADINGS = ['what', 'figure', 'beside', 'ratio', 'goal']
 
 /** The one table. It judges nothing: a goal stands beside its figure. */
-export function formatReport ({ ingest, writers, detection }: Figures): string {
+export function formatReport ({ ingest, writers, detection, shared }: Figures): string {
   return formatTable(HEADINGS, [
     ...ingest.flatMap(toIngestRows),
     ...writers.map(({ loop }) => toLimitRow(loop, ingest)),
     ...writers.map(({ loop, disk }) => toDiskRow(loop, disk)),
     ...toTableRows(writers[0]!),
     ...toDetectionRows(detection),
+    toSharedRow(shared),
   ])
 }
 
@@ -64,6 +67,10 @@ function toDetectionRows ({ run, pushed, notPushed }: DetectionFigures): string[
     [`detection over an hour of ${run.scannedEvents.toLocaleString('en')} events`, milliseconds(run.ms), `${run.rows} rows`, '', isGoal ? 'P7 < 3 s' : ''],
     [`  with push-down off, ${notPushed.scannedEvents.toLocaleString('en')} events`, milliseconds(notPushed.ms), `pushed down ${milliseconds(pushed.ms)}`, `${(notPushed.ms / pushed.ms).toFixed(0)} ×`, ''],
   ]
+}
+
+function toSharedRow ({ searches, events, togetherMs, aloneMs }: SharedFigures): string[] {
+  return [`${searches} searches that read events, due together over ${events.toLocaleString('en')}`, milliseconds(togetherMs), `one by one ${milliseconds(aloneMs)}`, percent(togetherMs / aloneMs), events >= 900_000 ? 'P8 < 300,000 ms' : '']
 }
 
 function totalOf (disk: DiskFigures): number {
