@@ -1,5 +1,6 @@
 import type { Window } from '../src/event.js'
 import { compileSearch, toKnowledge } from '../src/detect/search.js'
+import { BUILT_IN_TABLES } from '../src/fields/field-tables.js'
 import { toMacros } from '../src/detect/macros.js'
 import type { EventStore } from '../src/store/events.js'
 import { openSqliteEvents } from '../src/store/sqlite/open.js'
@@ -40,7 +41,7 @@ const SEARCHES: readonly string[] = [
 
 /** Runs twenty searches that the store can't aggregate over the events in `dataDir`; one by one over the first `share` of the window alone. */
 export async function measureShared (dataDir: string, window: Window, share: number): Promise<SharedFigures> {
-  const plans = SEARCHES.map(text => compileSearch(text, toMacros({}), toKnowledge(new Map())))
+  const plans = SEARCHES.map(text => compileSearch(text, toMacros({}), toKnowledge(BUILT_IN_TABLES, new Map())))
   const part = { ...window, latestUs: window.earliestUs + Math.floor((window.latestUs - window.earliestUs) * share) }
   const events = await openSqliteEvents(storeOptions(dataDir))
   const run = async (plan: typeof plans[number], window: Window, store: EventStore) => {

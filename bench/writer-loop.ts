@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { loadConfig } from '../src/config.js'
+import { buildFieldTables } from '../src/fields/field-tables.js'
 import type { AppendRequest } from '../src/store/events.js'
 import type { SqliteEventsOptions } from '../src/store/sqlite/open.js'
 import { openWriter } from '../src/store/sqlite/writer.js'
@@ -28,8 +29,9 @@ const REQUESTS_PER_COMMIT = 16
 
 /** The event store's options as a server with the default configuration has them. */
 export function storeOptions (dataDir: string): SqliteEventsOptions {
-  const { data, indexes, hec } = loadConfig({ env: {}, flags: {}, cwd: dataDir })
-  return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility, resendWindowUs: hec.resend_window * 1_000 }
+  const config = loadConfig({ env: {}, flags: {}, cwd: dataDir })
+  const { data, indexes, hec } = config
+  return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility, resendWindowUs: hec.resend_window * 1_000, fieldTables: buildFieldTables(config) }
 }
 
 /** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */

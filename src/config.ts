@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parse as parseYaml, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { DATA_MODELS, isMetadata } from './fields/tables.js'
+import { parseCalculatedField } from './spl/calculated-field.js'
+import { SplError } from './spl/errors.js'
 
 /** A configuration that can't be used: exit code 2. The message names file, line and key. */
 export class ConfigError extends Error {
@@ -55,6 +58,41 @@ const Override = z.strictObject({
 })
 export type Override = z.infer<typeof Override>
 
+/** Bounds what is compiled at the start, once for each thread. */
+const MAX_FIELDS = 200
+const MAX_SOURCETYPES = 100
+
+/** Longer names are no fields. */
+const FieldName = z.string().min(1).max(512)
+
+const Expression = z.string().superRefine((text, context) => {
+  try {
+    parseCalculatedField(text)
+  } catch (error) {
+    if (!(error instanceof SplError)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+  }
+})
+
+function fieldsTo<T extends z.ZodString> (value: T) {
+  return z.record(z.string(), value).superRefine((fields, context) => {
+    const names = Object.keys(fields)
+    if (names.length > MAX_FIELDS) context.addIssue({ code: 'custom', message: `has ${names.length} fields, at most ${MAX_FIELDS} are allowed` })
+    for (const name of names) {
+      if (isMetadata(name)) context.addIssue({ code: 'custom', path: [name], message: 'is a field that every event has, and can not be changed' })
+      else if (!FieldName.safeParse(name).success) context.addIssue({ code: 'custom', path: [name], message: 'a name has 1 to 512 characters' })
+    }
+  }).default({})
+}
+
+/** What the events of a sourcetype mean. */
+const SourcetypeFields = z.strictObject({
+  sourcetype: Name,
+  aliases: fieldsTo(FieldName),
+  evals: fieldsTo(Expression),
+  data_models: z.array(z.enum(Object.keys(DATA_MODELS))).default([]),
+})
+
 /** Every key with its default; docs/config.md says what each is for. */
 const Config = z.strictObject({
   listen: z.strictObject({
@@ -83,6 +121,8 @@ const Config = z.strictObject({
     define: z.record(z.string(), z.string()).default({}),
     overrides: z.record(z.string(), Override).default({}),
   }).prefault({}),
+  fields: z.array(SourcetypeFields).max(MAX_SOURCETYPES).default([]),
+  routes: z.array(z.strictObject({ from: Name, key: FieldName, to: Name })).max(MAX_SOURCETYPES).default([]),
   timezone: z.string().refine(isTimeZone, 'is no IANA time zone').default('UTC'),
   api: z.strictObject({
     keys: z.array(z.strictObject({ name: Name, key: Secret, role: Role })).default([]),
@@ -94,6 +134,7 @@ export type Config = z.infer<typeof Config>
 /** Every key by its path, for the docs' test: sections hold keys, a list or a record is one. */
 export const CONFIG_KEYS: readonly string[] = keysOf(Config)
 export const TOKEN_KEYS: readonly string[] = Object.keys(Token.shape)
+export const SOURCETYPE_FIELDS_KEYS: readonly string[] = Object.keys(SourcetypeFields.shape)
 
 function keysOf (section: z.ZodObject): string[] {
   return Object.entries(section.shape).flatMap(([key, schema]) => {
@@ -230,10 +271,13 @@ function resolveSecrets (config: Config, base: string, env: ConfigSource['env'])
   }
 }
 
-function checkConsistency ({ indexes, hec, api }: Config): void {
+function checkConsistency ({ indexes, hec, fields, api }: Config): void {
   hec.tokens.forEach(({ index, indexes: allowed }, i) => {
     const missing = [index, ...allowed].find(name => !indexes.includes(name))
     if (missing !== undefined) throw new ConfigError(`hec.tokens.${i}: index "${missing}" is not in indexes`)
+  })
+  fields.forEach(({ sourcetype }, i) => {
+    if (fields.findIndex(one => one.sourcetype === sourcetype) < i) throw new ConfigError(`fields.${i}: the sourcetype "${sourcetype}" is given twice`)
   })
   for (const [list, names] of [
     ['hec.tokens', hec.tokens.map(({ name }) => name)],

@@ -17,6 +17,7 @@ import { openFolders } from './detect/folders.js'
 import { openDetectMetrics } from './detect/metrics.js'
 import type { Problem } from './detect/place.js'
 import { toKnowledge } from './detect/search.js'
+import { buildFieldTables } from './fields/field-tables.js'
 import { openAcks } from './hec/ack.js'
 import { openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
@@ -67,6 +68,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   const folders = openFolders(foldersOf(config))
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
+  const fieldTables = buildFieldTables(config)
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
@@ -80,6 +82,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     maxEventBytes: config.hec.max_event_bytes,
     compatibility: config.hec.compatibility,
     resendWindowUs: config.hec.resend_window * 1_000,
+    fieldTables,
   })
   openStoreMetrics(registry, events)
 
@@ -94,7 +97,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     files: content.detections,
     overrides: config.detections.overrides,
     macros: content.macros,
-    knowledge: toKnowledge(content.lookups),
+    knowledge: toKnowledge(fieldTables, content.lookups),
     timeZone: config.timezone,
     store: detectionStore,
   })

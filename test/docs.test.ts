@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { CONFIG_KEYS, TOKEN_KEYS } from '../src/config.js'
+import { CONFIG_KEYS, SOURCETYPE_FIELDS_KEYS, TOKEN_KEYS } from '../src/config.js'
 import { HEC_REPLY } from '../src/hec/reply.js'
 import { resourcePath } from '../src/resource.js'
 
@@ -17,6 +17,7 @@ t.test('docs/config.md has every key of the configuration, and no other', async 
 
   t.strictSame(firstCells(text, '# Configuration').sort(), [...CONFIG_KEYS].sort())
   t.strictSame(firstCells(text, 'A token of').sort(), [...TOKEN_KEYS].sort())
+  t.strictSame(firstCells(text, 'A sourcetype of').sort(), [...SOURCETYPE_FIELDS_KEYS].sort())
 })
 
 t.test('docs/hec.md has every reply of HEC with its status and text', async t => {

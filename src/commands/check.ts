@@ -9,6 +9,7 @@ import { openFolders } from '../detect/folders.js'
 import type { Problem } from '../detect/place.js'
 import { toKnowledge } from '../detect/search.js'
 import { openSlotSamples } from '../detect/warnings.js'
+import { buildFieldTables } from '../fields/field-tables.js'
 import { foldersOf, readFolders } from '../server.js'
 import { escapeControls, SplError } from '../spl/errors.js'
 import type { CommandContext } from './command.js'
@@ -42,7 +43,7 @@ export async function check (context: CommandContext): Promise<number> {
   if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
   const config = loadConfig(toSource(values, context))
   const content = readContent(config, paths.map(path => resolve(context.cwd, path)))
-  const surroundings = { overrides: config.detections.overrides, macros: content.macros, knowledge: toKnowledge(content.lookups), timeZone: config.timezone, samples: openSlotSamples() }
+  const surroundings = { overrides: config.detections.overrides, macros: content.macros, knowledge: toKnowledge(buildFieldTables(config), content.lookups), timeZone: config.timezone, samples: openSlotSamples() }
   const detections = content.detections.map(one => activate(one, noSetting(one.id), surroundings))
   const checked = [
     ...detections.map(one => toChecked('detection', one)),

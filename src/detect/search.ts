@@ -1,4 +1,6 @@
 import type { Window } from '../event.js'
+import type { FieldTables } from '../fields/field-tables.js'
+import { dataModelSourcetypes } from '../fields/field-tables.js'
 import { COLUMNS, DATA_MODELS } from '../fields/tables.js'
 import type { Predicate } from '../spl/ast.js'
 import type { Knowledge } from '../spl/knowledge.js'
@@ -11,8 +13,8 @@ import type { EventStore, Position } from '../store/events.js'
 const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
 
 /** What searches may name: the data models of the field tables, and these lookups. */
-export function toKnowledge (lookups: Knowledge['lookups']): Knowledge {
-  return { dataModels: new Map(Object.entries(DATA_MODELS)), lookups }
+export function toKnowledge (tables: FieldTables, lookups: Knowledge['lookups']): Knowledge {
+  return { dataModels: new Map(Object.entries(DATA_MODELS).map(([name, { fields }]) => [name, { sourcetypes: dataModelSourcetypes(tables, name), fields }])), lookups }
 }
 
 /** SPL text → plan over the event store. Throws SplError. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Metadata, Value } from '../event.js'
+import type { Metadata, Scalar, Value } from '../event.js'
 import { toSeconds } from '../event.js'
 import { jsonFields, lookupJsonField, parseJsonObject, toFieldValue, toValue } from '../json.js'
-import type { Mapping } from './tables.js'
-import { COLUMNS, isWrappable, MAPPED_FIELDS, ROUTES, TETRAGON_KEYS } from './tables.js'
+import type { FieldTables } from './field-tables.js'
+import type { Mapping, MetadataField } from './tables.js'
+import { COLUMNS, isMetadata, isWrappable, METADATA_FIELDS, TETRAGON_KEYS } from './tables.js'
 
 /** An event as search sees it. `payload` is the JSON object that its fields are read from, where it holds one. */
 export interface IndexedEvent extends Metadata {
@@ -13,59 +14,98 @@ export interface IndexedEvent extends Metadata {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. */
-export const FIELDS_HASH = createHash('sha256')
-  .update(JSON.stringify([1, ROUTES, TETRAGON_KEYS, MAPPED_FIELDS, COLUMNS]))
-  .digest('hex')
+/** The other fields of an event, as its calculated fields see them. */
+export interface EventFields { get (name: string): Value | undefined }
 
-/**
- * The JSON object or array that an event's fields come from: the event, the object that it is the text of, or the Tetragon
- * event inside `{"log": …}`. Null for any other text and for scalars.
- */
-export function toPayload (event: unknown, sourcetype: string): object | null {
-  const payload = toObject(event)
-  if (payload !== null && isWrappable(sourcetype) && Object.hasOwn(payload, 'log')) {
-    const inner = toObject((payload as { log: unknown }).log)
-    if (inner !== null && TETRAGON_KEYS.some(key => Object.hasOwn(inner, key))) return inner
+/** Makes a function of the text of an eval expression. What it gives need not be a field's value yet. */
+export type CompileEval = (text: string) => (fields: EventFields) => Value | boolean | undefined
+
+/** Reads the fields of events by the tables. In the order of Splunk's props.conf: what is in the event, aliases, calculated fields. */
+export function openFields (tables: FieldTables, compileEval: CompileEval) {
+  const sourcetypes = new Map(tables.sourcetypes.map(({ sourcetype, mapped, aliases, evals }) => [sourcetype, {
+    mapped: toMap(mapped),
+    aliases: toMap(aliases),
+    evals: new Map(Object.entries(evals).map(([name, text]) => [name, compileEval(text)])),
+  }]))
+  /** Wrapped events keep their payload where a route gives them another sourcetype. */
+  const routedFromWrappable = new Set(tables.routes.filter(({ from }) => isWrappable(from)).map(({ to }) => to))
+  const mayBeWrapped = (sourcetype: string) => isWrappable(sourcetype) || routedFromWrappable.has(sourcetype)
+
+  /**
+   * The JSON object or array that an event's fields come from: the event, the object that it is the text of, or the Tetragon
+   * event inside `{"log": …}`. Null for any other text and for scalars.
+   */
+  function toPayload (event: unknown, sourcetype: string): object | null {
+    const payload = toObject(event)
+    return payload !== null && mayBeWrapped(sourcetype) ? unwrap(payload) : payload
   }
-  return payload
+
+  return {
+    /** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. */
+    hash: hashOf(tables),
+
+    toPayload,
+
+    /** The sourcetype that an event is indexed under, and its payload. */
+    route (event: unknown, sourcetype: string): { sourcetype: string, payload: object | null } {
+      const payload = toPayload(event, sourcetype)
+      if (payload === null) return { sourcetype, payload }
+      const route = tables.routes.find(({ from, key }) => from === sourcetype && Object.hasOwn(payload, key))
+      if (route === undefined) return { sourcetype, payload }
+      // Whoever reads the event later knows its new sourcetype only.
+      return { sourcetype: route.to, payload: mayBeWrapped(route.to) && !mayBeWrapped(sourcetype) ? unwrap(payload) : payload }
+    },
+
+    /** The value of one field; undefined where the event has none. The event's own value wins over the envelope's. */
+    fieldOf (event: IndexedEvent, name: string): Value | undefined {
+      if (isMetadata(name)) return metadataOf(event, name)
+      const table = sourcetypes.get(event.sourcetype) ?? NO_FIELDS
+      const evaluate = table.evals.get(name)
+      if (evaluate === undefined) return aliasedField(event, name, table)
+      return toEventValue(evaluate({ get: other => aliasedField(event, other, table) }))
+    },
+
+    /** All fields of an event, as `fieldOf` gives each. */
+    fieldsOf (event: IndexedEvent): Map<string, Value> {
+      const table = sourcetypes.get(event.sourcetype) ?? NO_FIELDS
+      const fields = uncalculatedFields(event, table)
+      if (table.aliases.size > 0) {
+        const aliased = [...table.aliases].map(([name, other]) => [name, fields.get(other)] as const)
+        for (const [name, value] of aliased) if (value !== undefined) fields.set(name, value)
+      }
+      if (table.evals.size > 0) {
+        const calculated = [...table.evals].map(([name, evaluate]) => [name, toEventValue(evaluate(fields))] as const)
+        for (const [name, value] of calculated) {
+          if (value === undefined) fields.delete(name)
+          else fields.set(name, value)
+        }
+      }
+      return fields
+    },
+  }
 }
+export type Fields = ReturnType<typeof openFields>
 
 /** An event's fields with those that it got because it had none of their names: JSON text of an object, or null. */
 export function joinFilled (fields: IndexedEvent['fields'], filled: string | null): IndexedEvent['fields'] {
   return filled === null ? fields : { ...fields, ...JSON.parse(filled) as object }
 }
 
-/** The sourcetype that an event of this payload is indexed under. */
-export function routeSourcetype (sourcetype: string, payload: object | null): string {
-  if (payload === null) return sourcetype
-  const route = ROUTES.find(({ from, key }) => from === sourcetype && Object.hasOwn(payload, key))
-  return route?.to ?? sourcetype
+/** The number is raised when the code below gives other values of the same tables. */
+function hashOf ({ routes, sourcetypes, timeZone }: FieldTables): string {
+  return createHash('sha256').update(JSON.stringify([2, TETRAGON_KEYS, COLUMNS, routes, sourcetypes, timeZone])).digest('hex')
 }
 
-/** The value of one field; undefined where the event has none. The event's own value wins over the envelope's. */
-export function fieldOf (event: IndexedEvent, name: string): Value | undefined {
-  switch (name) {
-    case '_time': return toSeconds(event.timeUs)
-    case '_raw': return event.raw.toWellFormed()
-    case 'host': case 'source': case 'sourcetype': case 'index': return event[name]
-    default: return ownField(event, name) ?? envelopeField(event, name)
-  }
+interface SourcetypeTable {
+  readonly mapped: ReadonlyMap<string, Mapping>
+  readonly aliases: ReadonlyMap<string, string>
+  readonly evals: ReadonlyMap<string, ReturnType<CompileEval>>
 }
 
-/** All fields of an event, as `fieldOf` gives each. */
-export function fieldsOf (event: IndexedEvent): Map<string, Value> {
-  const { payload } = event
-  const json = payload === null ? new Map<string, Value>() : jsonFields(payload) // all in one pass, not each by its own
-  const fields = new Map<string, Value>()
-  for (const name of ['_time', '_raw', 'host', 'source', 'sourcetype', 'index']) fields.set(name, fieldOf(event, name)!)
-  const add = (name: string, value: Value | undefined) => {
-    if (value !== undefined && !fields.has(name)) fields.set(name, value)
-  }
-  if (payload !== null) for (const [name, mapping] of Object.entries(mappedFields(event.sourcetype))) add(name, applyMapping(mapping, payload))
-  for (const [name, value] of json) add(name, value)
-  for (const name of Object.keys(event.fields)) add(name, envelopeField(event, name))
-  return fields
+const NO_FIELDS: SourcetypeTable = { mapped: new Map(), aliases: new Map(), evals: new Map() }
+
+function toMap<T> (record: Readonly<Record<string, T>>): ReadonlyMap<string, T> {
+  return new Map(Object.entries(record))
 }
 
 function toObject (event: unknown): object | null {
@@ -73,17 +113,53 @@ function toObject (event: unknown): object | null {
   return typeof event === 'string' ? parseJsonObject(event) : null
 }
 
-const NO_FIELDS: Readonly<Record<string, Mapping>> = {}
-
-function mappedFields (sourcetype: string): Readonly<Record<string, Mapping>> {
-  return Object.hasOwn(MAPPED_FIELDS, sourcetype) ? MAPPED_FIELDS[sourcetype]! : NO_FIELDS
+/** The Tetragon event that a container's log line holds; where it holds none, what was given. */
+function unwrap (payload: object): object {
+  if (!Object.hasOwn(payload, 'log')) return payload
+  const inner = toObject((payload as { log: unknown }).log)
+  return inner !== null && TETRAGON_KEYS.some(key => Object.hasOwn(inner, key)) ? inner : payload
 }
 
-function ownField ({ sourcetype, payload }: IndexedEvent, name: string): Value | undefined {
-  if (payload === null) return undefined
-  const mapped = mappedFields(sourcetype)
-  const own = Object.hasOwn(mapped, name) ? applyMapping(mapped[name]!, payload) : undefined
-  return own ?? lookupJsonField(payload, name)
+function metadataOf (event: IndexedEvent, name: MetadataField): Scalar {
+  switch (name) {
+    case '_time': return toSeconds(event.timeUs)
+    case '_raw': return event.raw.toWellFormed()
+    default: return event[name]
+  }
+}
+
+/** A field before anything is calculated: of an alias the other field, where the event has it. */
+function aliasedField (event: IndexedEvent, name: string, table: SourcetypeTable): Value | undefined {
+  const other = table.aliases.get(name)
+  return (other === undefined ? undefined : ownField(event, other, table)) ?? ownField(event, name, table)
+}
+
+function ownField (event: IndexedEvent, name: string, { mapped }: SourcetypeTable): Value | undefined {
+  if (isMetadata(name)) return metadataOf(event, name)
+  const { payload } = event
+  if (payload === null) return envelopeField(event, name)
+  const mapping = mapped.get(name)
+  return (mapping === undefined ? undefined : applyMapping(mapping, payload)) ?? lookupJsonField(payload, name) ?? envelopeField(event, name)
+}
+
+function uncalculatedFields (event: IndexedEvent, { mapped }: SourcetypeTable): Map<string, Value> {
+  const { payload } = event
+  const json = payload === null ? new Map<string, Value>() : jsonFields(payload) // all in one pass, not each by its own
+  const fields = new Map<string, Value>()
+  for (const name of METADATA_FIELDS) fields.set(name, metadataOf(event, name))
+  const add = (name: string, value: Value | undefined) => {
+    if (value !== undefined && !fields.has(name)) fields.set(name, value)
+  }
+  if (payload !== null) for (const [name, mapping] of mapped) add(name, applyMapping(mapping, payload))
+  for (const [name, value] of json) add(name, value)
+  for (const name of Object.keys(event.fields)) add(name, envelopeField(event, name))
+  return fields
+}
+
+/** What an expression gave, as a field has it: the same text, so that columns and events say the same. */
+function toEventValue (result: Value | boolean | undefined): Value | undefined {
+  if (typeof result !== 'object') return toFieldValue(result)
+  return toValue(result.map(toFieldValue).filter(value => value !== undefined))
 }
 
 function envelopeField ({ fields }: IndexedEvent, name: string): Value | undefined {
@@ -98,7 +174,13 @@ function applyMapping (mapping: Mapping, payload: object): Value | undefined {
   const json = follow(payload, mapping.path)
   if (mapping.via === 'command_line') return commandLine(json)
   const value = toFieldValue(json)
-  return mapping.via === 'basename' && typeof value === 'string' ? value.slice(value.lastIndexOf('/') + 1) : value
+  if (typeof value !== 'string') return value
+  switch (mapping.via) {
+    case 'value': return value
+    case 'lower_case': return value.toLowerCase()
+    case 'basename': return value.slice(value.lastIndexOf('/') + 1)
+    default: return mapping satisfies never
+  }
 }
 
 /** A process object's binary and, one space behind it, its arguments; the binary alone where it has none. */

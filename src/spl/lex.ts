@@ -52,6 +52,12 @@ export interface SearchText extends ExpandedText {
   readonly parseSubsearch: (from: number, to: number) => Subsearch
 }
 
+/** The text of something that names nothing but fields and has no search in brackets. */
+export function toPlainText (expanded: ExpandedText): SearchText {
+  const parseSubsearch = (from: number): Subsearch => { throw expanded.error('A search can\'t stand here', from - 1, from) }
+  return { ...expanded, lookups: new Map(), useDataModel: () => null, dataModelNames: [], nesting: { levels: 0 }, parseSubsearch }
+}
+
 /** The tokens of one command, up to the next pipe, and a place in them. */
 export class Tokens {
   /** Messages about what was read leniently. */

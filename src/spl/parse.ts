@@ -1,7 +1,7 @@
 import type { Search, SearchStage, Stage, Subsearch } from './ast.js'
 import { nearestHint, quote } from './errors.js'
 import type { SplError } from './errors.js'
-import { Tokens } from './lex.js'
+import { Tokens, toPlainText } from './lex.js'
 import type { Lexicon, SearchText, Token } from './lex.js'
 import type { Knowledge } from './knowledge.js'
 import { NO_KNOWLEDGE } from './knowledge.js'
@@ -71,7 +71,7 @@ const MAX_SUBSEARCH_DEPTH = 10
 /** Parses a search. Throws an SplError at the first thing that is wrong or not supported. */
 export function parseSearch (text: string, macros: Macros, { dataModels, lookups }: Knowledge = NO_KNOWLEDGE): Search {
   const expanded = expandMacros(text, macros)
-  const source: SearchText = { ...expanded, lookups, useDataModel, dataModelNames: [...dataModels.keys()], nesting: { levels: 0 }, parseSubsearch }
+  const source: SearchText = { ...toPlainText(expanded), lookups, useDataModel, dataModelNames: [...dataModels.keys()], parseSubsearch }
   const used = new Set<string>()
   const warnings: string[] = []
   let subsearches = 0

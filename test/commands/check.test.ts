@@ -91,6 +91,7 @@ t.test('bad usage and configuration end with exit code 2', async t => {
     'bad.yaml': 'detections:\n  path: []\n',
     'missing.yaml': 'detections: { macros: [nowhere] }\n',
     'override.yaml': 'detections: { overrides: { nothing: { enabled: true } } }\n',
+    'fields.yaml': 'fields:\n  - sourcetype: st\n    evals: { user: lowr(user) }\n',
     'rules/a_rule.yml': RULE,
   })
   for (const { args, stderr } of [
@@ -98,6 +99,7 @@ t.test('bad usage and configuration end with exit code 2', async t => {
     { args: ['--config', 'bad.yaml'], stderr: /bad\.yaml:2: detections\.path: unknown key/ },
     { args: ['--config', 'missing.yaml'], stderr: /detections\.macros: .*nowhere/ },
     { args: ['--config', 'override.yaml'], stderr: /detections\.overrides\.nothing: there is no such detection/ },
+    { args: ['--config', 'fields.yaml'], stderr: /fields\.yaml:3: fields\.0\.evals\.user: 1:1: The function "lowr" isn't supported; the nearest name that is: "lower"/ },
     { args: ['nowhere'], stderr: /nowhere/ },
   ]) {
     const run = await check(t, cwd, args)

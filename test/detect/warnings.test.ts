@@ -3,6 +3,7 @@ import type { Override } from '../../src/config.js'
 import { activate, noSetting } from '../../src/detect/active.js'
 import { toMacros } from '../../src/detect/macros.js'
 import { toKnowledge } from '../../src/detect/search.js'
+import { BUILT_IN_TABLES } from '../../src/fields/field-tables.js'
 import { openSlotSamples } from '../../src/detect/warnings.js'
 import { detectionsOf, GENERATIONS } from '../fixtures/rules.js'
 
@@ -45,7 +46,7 @@ for (const { what, search, message, schedule = {}, timeZone = 'UTC', warnings } 
     const text = RULE.replace(/search: (.*)\n/, (_, written: string) => `search: |-\n  ${search ?? written}\n`).replace(/message: .*/, line => message === undefined ? line : `message: ${message}`)
     const [loaded] = detectionsOf(t, { 'a_rule.yml': text })
 
-    const active = activate(loaded!, noSetting('a_rule'), { overrides: { a_rule: schedule }, macros: toMacros({}), knowledge: toKnowledge(new Map()), timeZone, samples: openSlotSamples() })
+    const active = activate(loaded!, noSetting('a_rule'), { overrides: { a_rule: schedule }, macros: toMacros({}), knowledge: toKnowledge(BUILT_IN_TABLES, new Map()), timeZone, samples: openSlotSamples() })
 
     t.strictSame(active.errors, [])
     t.match(active.warnings.map(one => one.message), warnings)
@@ -55,7 +56,7 @@ for (const { what, search, message, schedule = {}, timeZone = 'UTC', warnings } 
 
 t.test('a warning about the search stands where its cause does', async t => {
   const [loaded] = detectionsOf(t, { 'a_rule.yml': RULE.replace(/search: .*\n/, 'search: |\n  sourcetype=st\n    tool IN ("a". "b")\n  | stats count BY pod user tool\n') })
-  const { warnings } = activate(loaded!, noSetting('a_rule'), { overrides: {}, macros: toMacros({}), knowledge: toKnowledge(new Map()), timeZone: 'UTC', samples: openSlotSamples() })
+  const { warnings } = activate(loaded!, noSetting('a_rule'), { overrides: {}, macros: toMacros({}), knowledge: toKnowledge(BUILT_IN_TABLES, new Map()), timeZone: 'UTC', samples: openSlotSamples() })
   t.match(warnings, [{ line: 11, column: 17, detail: 'search: A full stop between the values of a list is taken for a comma' }])
 })
 

@@ -6,6 +6,7 @@ import { compressSync } from 'lz4-napi'
 import t from 'tap'
 import type { Test } from 'tap'
 import { ALL_TIME } from '../../src/event.js'
+import { BUILT_IN_TABLES } from '../../src/fields/field-tables.js'
 import { COLUMNS } from '../../src/fields/tables.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
@@ -26,8 +27,8 @@ const NOTHING_MORE = { ownTimes: 0, filled: 0, resent: false }
 /** What the store's threads do, on this thread. */
 function openStore (t: Test, dataDir = tempDir(t)) {
   const dir = join(dataDir, 'events')
-  const writer = openWriter({ dir, durability: 'normal', existingIndexes: new Set(['main']), maxEventBytes: 5 << 20, compatibility: 'keep', resendWindowUs: 0 })
-  const reader = openReader(dir)
+  const writer = openWriter({ dir, durability: 'normal', existingIndexes: new Set(['main']), maxEventBytes: 5 << 20, compatibility: 'keep', resendWindowUs: 0, fieldTables: BUILT_IN_TABLES })
+  const reader = openReader({ dir, fieldTables: BUILT_IN_TABLES })
   t.teardown(() => {
     reader.close()
     writer.close()
@@ -171,7 +172,7 @@ t.test('a partition that was written with other field tables is read from its ev
   before.writer.close()
 
   change(before.dir, "UPDATE event SET process_name = NULL, cluster_name = NULL, process = 'wrong'")
-  t.notSame(texts.map(text => search({ dir: before.dir, reader: openReader(before.dir) }, text)), wanted, 'the columns are used while the tables are the same')
+  t.notSame(texts.map(text => search({ dir: before.dir, reader: openReader({ dir: before.dir, fieldTables: BUILT_IN_TABLES }) }, text)), wanted, 'the columns are used while the tables are the same')
   change(before.dir, "UPDATE partition SET fields_hash = 'of other tables'")
   const after = openStore(t, dataDir)
   t.strictSame(texts.map(text => search(after, text)), wanted)
@@ -196,7 +197,7 @@ t.test('a block gives back what was put into it', async t => {
 })
 
 t.test('dictionary ids stay the same when the cache is full, and after it forgot', async t => {
-  const db = openPartition(tempDir(t), DAY, 0, 'normal')
+  const db = openPartition(tempDir(t), DAY, { durability: 'normal', mark: 0, fieldsHash: 'x' })
   t.teardown(() => db.close())
   const dictionary = openDictionary(db)
   const reader = openDictionaryReader(db)

@@ -22,7 +22,7 @@ export async function openSqliteEvents ({ dataDir, ...options }: SqliteEventsOpt
   const catalogue = new Map<string, PartitionSummary>()
   const writer = await startWriter({ dir, ...options }, partition => { catalogue.set(partition.day, partition) })
   for (const partition of writer.partitions) catalogue.set(partition.day, partition)
-  const readers = openReaders(dir, MAX_READERS)
+  const readers = openReaders({ dir, fieldTables: options.fieldTables }, MAX_READERS)
 
   const lastId = () => Math.max(0, ...[...catalogue.values()].map(partition => partition.lastId))
   const scopeOf = ({ window, position }: { window: FindOptions['window'], position: Position }) => ({

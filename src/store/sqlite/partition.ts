@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { FIELDS_HASH } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import { resourcePath } from '../../resource.js'
 
@@ -35,8 +34,15 @@ export function partitionPath (dir: string, day: string): string {
   return join(dir, `${day}.db`)
 }
 
-/** Opens a day's file for writing; makes it where it is missing, with `mark` as the id that the last event before it had. */
-export function openPartition (dir: string, day: string, mark: number, durability: Durability): Database.Database {
+export interface PartitionOptions {
+  readonly durability: Durability
+  /** Of a new file: the id that the last event before it had, and the field tables that its columns are written with. */
+  readonly mark: number
+  readonly fieldsHash: string
+}
+
+/** Opens a day's file for writing; makes it where it is missing. */
+export function openPartition (dir: string, day: string, { durability, mark, fieldsHash }: PartitionOptions): Database.Database {
   const db = new Database(partitionPath(dir, day))
   db.pragma('journal_mode = WAL')
   // better-sqlite3's build takes NORMAL with WAL; FULL syncs the WAL before a commit returns.
@@ -47,7 +53,7 @@ export function openPartition (dir: string, day: string, mark: number, durabilit
     const schema = readFileSync(resourcePath('migrations/events/0001.sql'), 'utf8')
     db.transaction(() => {
       db.exec(schema)
-      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count) VALUES (1, ?, ?, 0)').run(FIELDS_HASH, mark)
+      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count) VALUES (1, ?, ?, 0)').run(fieldsHash, mark)
       db.pragma(`user_version = ${SCHEMA_VERSION}`)
     })()
   }

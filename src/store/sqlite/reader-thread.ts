@@ -2,13 +2,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { FoundEvent, SearchResult } from '../events.js'
-import type { FindJob, SearchJob } from './reader.js'
+import type { FindJob, ReaderOptions, SearchJob } from './reader.js'
 import { openReader } from './reader.js'
 
 /** A thread that searches, one search after the other. */
 
-export interface ReaderThreadOptions {
-  readonly dir: string
+export interface ReaderThreadOptions extends ReaderOptions {
   /** Set to 1 to stop the search under way: the thread hears no message while it searches. */
   readonly stop: SharedArrayBuffer
 }
@@ -25,9 +24,9 @@ export type FromReader =
 
 if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
-const { dir, stop } = workerData as ReaderThreadOptions
+const { stop, ...options } = workerData as ReaderThreadOptions
 const stopFlag = new Int32Array(stop)
-const reader = openReader(dir)
+const reader = openReader(options)
 
 port.on('message', (message: ToReader) => {
   if (message.kind === 'close') {

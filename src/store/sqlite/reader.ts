@@ -3,8 +3,9 @@ import { readStored } from '../../envelope/envelope.js'
 import { readStoredLine } from '../../envelope/lines.js'
 import type { Event, Metadata, Scalar, Value, Window } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import type { IndexedEvent } from '../../fields/fields.js'
-import { fieldOf, fieldsOf, FIELDS_HASH, joinFilled, toPayload } from '../../fields/fields.js'
+import type { FieldTables } from '../../fields/field-tables.js'
+import type { Fields, IndexedEvent } from '../../fields/fields.js'
+import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Predicate, Subsearch } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
@@ -21,12 +22,20 @@ import { decodeBlock } from './block.js'
 import type { Condition, FieldTest } from './condition.js'
 import { toCondition } from './condition.js'
 import { openDictionaryReader } from './dictionary.js'
+import type { Watch } from './event-fields.js'
+import { openEventFields } from './event-fields.js'
 import type { PartitionSummary } from './partition.js'
 import { columnName, openPartitionReadOnly } from './partition.js'
 import { groupSql, toPartials } from './group.js'
 
 /** Fields that columns hold, for what is planned here. */
 const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
+
+export interface ReaderOptions {
+  /** Folder of the partitions. */
+  readonly dir: string
+  readonly fieldTables: FieldTables
+}
 
 /** What a search looks at: partitions, event time, and ids up to the position. */
 export interface Scope {
@@ -66,8 +75,11 @@ interface Found<T> { readonly id: number, readonly timeUs: number, readonly item
 type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly Found<T>[]
 
 /** Searches over read-only connections, which stay open. It runs in a reader thread. */
-export function openReader (dir: string) {
+export function openReader ({ dir, fieldTables }: ReaderOptions) {
   const readers = new Map<string, PartitionReader>()
+  /** Of the search under way. */
+  let watch: Watch = { warn: () => {}, alive: () => {} }
+  const fields = openEventFields(fieldTables, { warn: message => watch.warn(message), alive: () => watch.alive() })
 
   function readersOf ({ partitions, window }: Scope): PartitionReader[] {
     return partitions
@@ -75,7 +87,7 @@ export function openReader (dir: string) {
       .map(summary => {
         let reader = readers.get(summary.day)
         if (reader === undefined) {
-          reader = openPartitionReader(dir, summary.day)
+          reader = openPartitionReader(dir, summary.day, fields)
           readers.set(summary.day, reader)
         }
         reader.fieldsHash = summary.fieldsHash
@@ -105,6 +117,7 @@ export function openReader (dir: string) {
     const job = { ...given, plan: { ...given.plan, query: { ...given.plan.query, predicate } } }
     const { query, stages, lookups } = job.plan
     const context = { timeZone: job.timeZone, nowMs: job.nowMs, alive, warn, lookups, subsearch }
+    watch = context
     let scannedEvents = scannedBefore
     const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
     const partitions = isNothing(predicate) ? [] : readersOf(job)
@@ -123,10 +136,11 @@ export function openReader (dir: string) {
     search,
 
     find (job: FindJob, alive: Alive): FoundEvent[] {
+      watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
       const condition = toCondition(job.predicate)
       const matches = compilePredicate(job.predicate)
       const readBlock = decodingReader(job, condition, alive, (event, id, indexTimeUs) => {
-        return matches(name => fieldOf(event, name)) ? toEvent(event, id, indexTimeUs) : null
+        return matches(name => fields.fieldOf(event, name)) ? toEvent(event, id, indexTimeUs) : null
       })
       const partitions = readersOf(job)
       for (const partition of partitions) partition.prepare(condition.tests, alive)
@@ -153,7 +167,7 @@ function isNothing (predicate: Predicate): boolean {
 type PartitionReader = ReturnType<typeof openPartitionReader>
 
 /** A connection with the functions that the SQL of searches calls. One search at a time. */
-function openPartitionReader (dir: string, day: string) {
+function openPartitionReader (dir: string, day: string, fields: Fields) {
   const db = openPartitionReadOnly(dir, day)
   let tests: readonly FieldTest[] = []
   let alive: Alive = () => {}
@@ -165,6 +179,7 @@ function openPartitionReader (dir: string, day: string) {
   return {
     db,
     dictionary: openDictionaryReader(db),
+    fields,
     /** Of the tables that the columns were written with. */
     fieldsHash: '',
     selectData: db.prepare<[number], Buffer>('SELECT data FROM block_data WHERE first_id = ?').pluck(),
@@ -186,9 +201,14 @@ function openPartitionReader (dir: string, day: string) {
   }
 }
 
+/** Whether the columns were written with the tables that fields are read with. */
+function hasCurrentColumns (reader: PartitionReader): boolean {
+  return reader.fieldsHash === reader.fields.hash
+}
+
 /** Whether a block's columns say all that its events' fields say. */
 function isEven (reader: PartitionReader, block: Block): boolean {
-  return block.odd === 0 && reader.fieldsHash === FIELDS_HASH
+  return block.odd === 0 && hasCurrentColumns(reader)
 }
 
 /** Events that match the query's predicate, as rows of the fields it wants. */
@@ -229,7 +249,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
       count(block)
       if (!isEven(partition, block)) odd.push(block)
     }
-    if (partition.fieldsHash === FIELDS_HASH) {
+    if (hasCurrentColumns(partition)) {
       const statement = partition.db.prepare(groupSql(query.bin, query.stats, condition))
       for (const row of statement.raw().iterate({ ...scopeParams(job) })) {
         const { by, partials } = toPartials(row as unknown[], query.stats, partition.dictionary)
@@ -300,16 +320,16 @@ function narrowReader (fields: readonly string[], scope: Scope, condition: Condi
 /** Reads rows from the envelopes. */
 function rowDecoder (query: StoreQuery, scope: Scope, condition: Condition, alive: Alive): ReadBlock<Row> {
   const matches = compilePredicate(query.predicate)
-  const { fields } = query
-  return decodingReader(scope, condition, alive, (event, id) => {
-    if (!matches(name => fieldOf(event, name))) return null
-    return { values: fields === null ? fieldsOf(event) : pick(event, fields), origin: [id] }
+  const { fields: wanted } = query
+  return decodingReader(scope, condition, alive, (event, id, _, { fields }) => {
+    if (!matches(name => fields.fieldOf(event, name))) return null
+    return { values: wanted === null ? fields.fieldsOf(event) : pick(event, wanted, fields), origin: [id] }
   })
 }
 
-function pick (event: IndexedEvent, fields: readonly string[]): Map<string, Value> {
+function pick (event: IndexedEvent, wanted: readonly string[], { fieldOf }: Fields): Map<string, Value> {
   const values = new Map<string, Value>()
-  for (const field of fields) {
+  for (const field of wanted) {
     const value = fieldOf(event, field)
     if (value !== undefined) values.set(field, value)
   }
@@ -319,7 +339,7 @@ function pick (event: IndexedEvent, fields: readonly string[]): Map<string, Valu
 interface NarrowRow extends Metadata { id: number, time_us: number }
 
 /** Decodes a block for the events that the condition lets through, and keeps what `take` makes of them. */
-function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, take: (event: IndexedEvent, id: number, indexTimeUs: number) => T | null): ReadBlock<T> {
+function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, take: (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader) => T | null): ReadBlock<T> {
   const sql = (where: string) => `
     SELECT e.id, e.time_us, e.host, e.source, e.sourcetype, e."index"
     FROM event AS e
@@ -339,14 +359,14 @@ function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, ta
     const found: Found<T>[] = []
     for (const row of rows) {
       const stored = items[row.id - firstId]!
-      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs)
+      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs, reader)
       if (item !== null) found.push({ id: row.id, timeUs: row.time_us, item })
     }
     return found
   }
 }
 
-function toIndexedEvent (row: NarrowRow, { kind, bytes, filled }: BlockItem, { dictionary }: PartitionReader): StoredEvent {
+function toIndexedEvent (row: NarrowRow, { kind, bytes, filled }: BlockItem, { dictionary, fields }: PartitionReader): StoredEvent {
   const stored = kind === 'line' ? readStoredLine(bytes) : readStored(bytes)
   const text = (id: unknown) => String(dictionary.valueOf(id as number))
   const sourcetype = text(row.sourcetype)
@@ -358,7 +378,7 @@ function toIndexedEvent (row: NarrowRow, { kind, bytes, filled }: BlockItem, { d
     source: text(row.source),
     index: text(row.index),
     sourcetype,
-    payload: toPayload(stored.event, sourcetype),
+    payload: fields.toPayload(stored.event, sourcetype),
   }
 }
 

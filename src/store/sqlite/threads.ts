@@ -3,6 +3,7 @@ import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, FoundEvent, SearchResult } from '../events.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
+import type { ReaderOptions } from './reader.js'
 import type { FromWriter, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
 
@@ -82,14 +83,14 @@ const SEARCH_TIMEOUT_MS = 300_000
 interface Job { readonly message: Exclude<ToReader, { kind: 'close' }>, readonly resolve: (result: never) => void, readonly reject: (error: Error) => void }
 
 /** A small pool of reader threads, each started when a job finds the others busy. Jobs run in the order they came, one in each thread. */
-export function openReaders (dir: string, maxThreads: number) {
+export function openReaders (options: ReaderOptions, maxThreads: number) {
   const waiting: Job[] = []
   const threads: ReturnType<typeof startReader>[] = []
   let closing = false
 
   function startReader () {
     const stop = new SharedArrayBuffer(4)
-    const workerData: ReaderThreadOptions = { dir, stop }
+    const workerData: ReaderThreadOptions = { ...options, stop }
     const worker = new Worker(new URL('./reader-thread.js', import.meta.url), { workerData })
     const thread = { worker, stopFlag: new Int32Array(stop), job: null as Job | null, exited: deferred<void>() }
     worker.on('message', (message: FromReader) => {

@@ -4,18 +4,21 @@ import type { BodyRules, EnvelopeRules, ParsedEvent } from '../../envelope/envel
 import { parseBody } from '../../envelope/envelope.js'
 import { parseLines } from '../../envelope/lines.js'
 import type { Scalar } from '../../event.js'
+import type { FieldTables } from '../../fields/field-tables.js'
 import type { IndexedEvent } from '../../fields/fields.js'
-import { fieldOf, FIELDS_HASH, joinFilled, routeSourcetype, toPayload } from '../../fields/fields.js'
+import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest } from '../events.js'
 import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import type { ColumnReader, ColumnValues } from './columns.js'
+import { COLUMN_FIELDS, openColumnReader } from './columns.js'
 import { openDictionary } from './dictionary.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
-import type { Durability, PartitionSummary } from './partition.js'
+import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
 import { columnName, openPartition, readSummary } from './partition.js'
 import { hashOf, openResends, openResendWriter } from './resend.js'
 
@@ -28,6 +31,7 @@ export interface WriterOptions {
   readonly compatibility: EnvelopeRules['compatibility']
   /** How long a request is known, so that a re-send of it is not stored again; 0 is not at all. At most a day. */
   readonly resendWindowUs: number
+  readonly fieldTables: FieldTables
 }
 
 /** What became of one request: its outcome, or that nothing of it was kept, and why. */
@@ -44,14 +48,10 @@ export const MAX_REQUEST_EVENTS = 100_000
 
 export type Writer = ReturnType<typeof openWriter>
 
-const FIELDS = Object.keys(COLUMNS)
-
-/** A narrow row before its values have ids. `odd`: some column can't hold its field's value. */
-interface PendingEvent extends BlockItem {
+/** A narrow row before its values have ids. */
+interface PendingEvent extends BlockItem, ColumnValues {
   readonly timeUs: number
   readonly isOwnTime: boolean
-  readonly columns: readonly (Scalar | null)[]
-  readonly odd: boolean
 }
 
 /** `hash`: what it is known by if it comes again; null where that is not asked for. */
@@ -68,11 +68,13 @@ export function partitionDays (dir: string): string[] {
 export function openWriter (options: WriterOptions) {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const idMark = openIdMark(options.dir)
+  const columnReader = openColumnReader(options.fieldTables)
+  const partitionOptions = { durability: options.durability, fieldsHash: columnReader.hash }
   const closed: PartitionSummary[] = []
   let lastId = idMark.value
   for (const day of partitionDays(options.dir)) {
     // Opening for writing recovers a WAL that a crash left; a read-only connection could not.
-    const db = openPartition(options.dir, day, 0, options.durability)
+    const db = openPartition(options.dir, day, { ...partitionOptions, mark: 0 })
     const summary = readSummary(db, day)
     db.close()
     closed.push(summary)
@@ -90,11 +92,13 @@ export function openWriter (options: WriterOptions) {
       open?.close()
       before?.close()
       const dayBefore = partitionDays(options.dir).filter(one => one < day).at(-1)
-      before = options.resendWindowUs > 0 && dayBefore !== undefined ? openPartition(options.dir, dayBefore, 0, options.durability) : null
-      open = openForAppend(options, day, lastId, { idMark, before })
+      before = options.resendWindowUs > 0 && dayBefore !== undefined ? openPartition(options.dir, dayBefore, { ...partitionOptions, mark: 0 }) : null
+      open = openForAppend(options, day, { ...partitionOptions, mark: lastId, idMark, before })
     }
     return open
   }
+
+  const read = (request: AppendRequest) => readRequest(request, options, columnReader)
 
   return {
     /** Summaries of the partitions that were there at the start, oldest first. */
@@ -104,11 +108,11 @@ export function openWriter (options: WriterOptions) {
       try {
         const nowUs = Math.max(...requests.map(({ arrivalUs }) => arrivalUs))
         const partition = partitionOf(nowUs)
-        const read = options.resendWindowUs === 0
-          ? requests.map(request => readRequest(request, options))
-          : readOnce(requests, options, hash => partition.findResend(hash, nowUs))
-        lastId = partition.commit(read, nowUs)
-        return { results: read.map(({ result }) => result), partition: partition.summary() }
+        const results = options.resendWindowUs === 0
+          ? requests.map(read)
+          : readOnce(requests, read, hash => partition.findResend(hash, nowUs))
+        lastId = partition.commit(results, nowUs)
+        return { results: results.map(({ result }) => result), partition: partition.summary() }
       } catch (error) {
         return { error: error as Error }
       }
@@ -123,14 +127,14 @@ export function openWriter (options: WriterOptions) {
 }
 
 /** Reads requests, but not those that came before: in the store, or in this very commit. */
-function readOnce (requests: readonly AppendRequest[], options: WriterOptions, find: (hash: Buffer) => AppendOutcome | undefined): ReadRequest[] {
+function readOnce (requests: readonly AppendRequest[], readNew: (request: AppendRequest) => ReadRequest, find: (hash: Buffer) => AppendOutcome | undefined): ReadRequest[] {
   const here = new Map<string, AppendOutcome>()
   return requests.map(request => {
     const hash = hashOf(request)
     const key = hash.toString('base64')
     const before = here.get(key) ?? find(hash)
     if (before !== undefined) return { result: { ...before, resent: true }, events: [], hash: null }
-    const read = readRequest(request, options)
+    const read = readNew(request)
     // What stored nothing may be tried again: there is nothing to store twice.
     if ('error' in read.result || read.result.stored === 0) return read
     here.set(key, read.result)
@@ -138,7 +142,7 @@ function readOnce (requests: readonly AppendRequest[], options: WriterOptions, f
   })
 }
 
-function readRequest (request: AppendRequest, options: WriterOptions): ReadRequest {
+function readRequest (request: AppendRequest, options: WriterOptions, columnReader: ColumnReader): ReadRequest {
   const events: PendingEvent[] = []
   const body = new Uint8Array(request.body)
   const fill = Object.entries(request.fill)
@@ -146,7 +150,7 @@ function readRequest (request: AppendRequest, options: WriterOptions): ReadReque
   let filled = 0
   const take = (event: ParsedEvent): void => {
     if (events.length === MAX_REQUEST_EVENTS) throw new AppError('too_large', `a request can hold ${MAX_REQUEST_EVENTS} events`)
-    const pending = toPending(event, body, request, fill)
+    const pending = toPending(event, { body, request, fill, columnReader })
     if (pending.isOwnTime) ownTimes++
     if (pending.filled !== null) filled++
     events.push(pending)
@@ -166,8 +170,15 @@ function readRequest (request: AppendRequest, options: WriterOptions): ReadReque
   }
 }
 
-function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, timeFrom }: AppendRequest, fill: readonly [name: string, text: string][]): PendingEvent {
-  const payload = toPayload(parsed.event, parsed.sourcetype)
+interface PendingContext {
+  readonly body: Uint8Array
+  readonly request: AppendRequest
+  readonly fill: readonly [name: string, text: string][]
+  readonly columnReader: ColumnReader
+}
+
+function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, timeFrom }, fill, columnReader }: PendingContext): PendingEvent {
+  const { sourcetype, payload } = columnReader.route(parsed.event, parsed.sourcetype)
   const { host, source, index } = parsed
   const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw) : null
   const event: IndexedEvent & { fields: IndexedEvent['fields'] } = {
@@ -176,21 +187,13 @@ function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, 
     index,
     fields: parsed.fields,
     timeUs: parsed.timeUs ?? own ?? arrivalUs,
-    sourcetype: routeSourcetype(parsed.sourcetype, payload),
+    sourcetype,
     payload,
     get raw () { return parsed.raw },
   }
-  const missing = fill.filter(([name]) => fieldOf(event, name) === undefined)
+  const missing = fill.filter(([name]) => !columnReader.has(event, name))
   const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing))
   event.fields = joinFilled(event.fields, filled)
-  let odd = false
-  const columns = FIELDS.map(field => {
-    const value = fieldOf(event, field)
-    if (value === undefined) return null
-    if (typeof value === 'string' || (typeof value === 'number' && COLUMNS[field] === 'dictionary')) return value
-    odd = true
-    return null
-  })
   return {
     kind: format === 'lines' ? 'line' : 'envelope',
     bytes: body.subarray(parsed.item.start, parsed.item.end),
@@ -198,8 +201,7 @@ function toPending (parsed: ParsedEvent, body: Uint8Array, { format, arrivalUs, 
     filled,
     timeUs: event.timeUs,
     isOwnTime: own !== null,
-    columns,
-    odd,
+    ...columnReader.columnsOf(event),
   }
 }
 
@@ -219,9 +221,9 @@ function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
 }
 
 /** A partition with its prepared statements; `commit` gives the new last id. */
-function openForAppend (options: WriterOptions, day: string, mark: number, { idMark, before }: { idMark: IdMark, before: Database.Database | null }) {
-  const db = openPartition(options.dir, day, mark, options.durability)
-  if (readSummary(db, day).fieldsHash !== FIELDS_HASH) mixFields(db)
+function openForAppend (options: WriterOptions, day: string, { mark, idMark, before, ...rest }: PartitionOptions & { idMark: IdMark, before: Database.Database | null }) {
+  const db = openPartition(options.dir, day, { ...rest, mark })
+  if (readSummary(db, day).fieldsHash !== rest.fieldsHash) mixFields(db)
   const dictionary = openDictionary(db)
   const { resendWindowUs } = options
   const resends = openResendWriter(db, resendWindowUs)
@@ -229,7 +231,7 @@ function openForAppend (options: WriterOptions, day: string, mark: number, { idM
   const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd) VALUES (?, ?, ?, ?, ?)')
   const insertData = db.prepare('INSERT INTO block_data (first_id, data) VALUES (?, ?)')
   const insertEvent = db.prepare(`
-    INSERT INTO event (id, time_us, ${FIELDS.map(columnName).join(', ')}) VALUES (?, ?, ${FIELDS.map(() => '?').join(', ')})
+    INSERT INTO event (id, time_us, ${COLUMN_FIELDS.map(columnName).join(', ')}) VALUES (?, ?, ${COLUMN_FIELDS.map(() => '?').join(', ')})
   `)
   const updateSummary = db.prepare(`
     UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
@@ -246,7 +248,7 @@ function openForAppend (options: WriterOptions, day: string, mark: number, { idM
       let blockMinUs = Infinity
       let blockMaxUs = -Infinity
       for (const { timeUs, columns } of events) {
-        insertEvent.run(id++, timeUs, ...columns.map((value, i) => toColumn(FIELDS[i]!, value)))
+        insertEvent.run(id++, timeUs, ...columns.map((value, i) => toColumn(COLUMN_FIELDS[i]!, value)))
         if (timeUs < blockMinUs) blockMinUs = timeUs
         if (timeUs > blockMaxUs) blockMaxUs = timeUs
       }
