@@ -1,0 +1,104 @@
+import TinyQueue from 'tinyqueue'
+import type { Window } from '../../event.js'
+import type { EventOrder } from '../events.js'
+import type { PartitionReader } from './partition-reader.js'
+import type { PartitionSummary } from './partition.js'
+
+/** What a search looks at: partitions, event time, and ids up to the position. */
+export interface Scope {
+  readonly partitions: readonly PartitionSummary[]
+  readonly window: Window
+  readonly lastId: number
+}
+
+export interface Block {
+  readonly first_id: number
+  readonly last_id: number
+  readonly min_time_us: number
+  readonly max_time_us: number
+  readonly odd: number
+}
+
+/** One event that a search found; `read` makes of it what is wanted. */
+export interface Found<T> { readonly id: number, readonly timeUs: number, readonly item: T }
+
+/** Where in an order an event stands. */
+export interface Place { readonly timeUs: number, readonly id: number }
+
+export type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly Found<T>[]
+
+export function scopeParams ({ window, lastId }: Scope) {
+  return { ...window, lastId }
+}
+
+export const IN_SCOPE = 'e.time_us >= @earliestUs AND e.time_us < @latestUs AND e.id <= @lastId'
+
+/** Blocks are read in pages, so that no statement stays open while the rest of a search runs. */
+const PAGE = 256
+
+/** The blocks of the scope that may hold an event of it: by id, or by the time that their first event in the order can have. */
+export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, order: EventOrder): Generator<Block> {
+  const { key, direction, start } = {
+    id: { key: 'first_id', direction: 'ASC', start: -Infinity },
+    '-id': { key: 'first_id', direction: 'DESC', start: Infinity },
+    time: { key: 'min_time_us', direction: 'ASC', start: -Infinity }, // uses block_min_time_us_idx
+    '-time': { key: 'max_time_us', direction: 'DESC', start: Infinity }, // uses block_max_time_us_idx
+  }[order]
+  const after = direction === 'ASC' ? '>' : '<'
+  const select = reader.db.prepare<object, Block>(`
+    SELECT first_id, last_id, min_time_us, max_time_us, odd FROM block
+    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND (${key}, first_id) ${after} (@key, @id)
+    ORDER BY ${key} ${direction}, first_id ${direction} LIMIT ${PAGE}
+  `)
+  const params = { ...window, lastId, key: start, id: start }
+  for (;;) {
+    const page = select.all(params)
+    yield * page
+    if (page.length < PAGE) return
+    const last = page.at(-1)!
+    params.key = last[key as 'first_id' | 'min_time_us' | 'max_time_us']
+    params.id = last.first_id
+  }
+}
+
+/**
+ * Merges the events of blocks in order. Blocks come by the first time (or id) that they can hold, so an event is next when
+ * no block to come can hold one before it; only blocks that overlap in time are in memory together.
+ */
+export function * ordered<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder, readBlock: ReadBlock<T>, after?: Place): Generator<Found<T>> {
+  const sign = order.startsWith('-') ? -1 : 1
+  const byId = order === 'id' || order === '-id'
+  const keyOf = ({ id, timeUs }: { id: number, timeUs: number }) => byId ? id : timeUs
+  const compare = (a: { id: number, timeUs: number }, b: { id: number, timeUs: number }) => sign * (keyOf(a) - keyOf(b) || a.id - b.id)
+  /** The first and the last place in the order that an event of a block can have. */
+  const boundsOf = (block: Block): [first: number, last: number] => {
+    const [low, high] = byId ? [block.first_id, block.last_id] : [block.min_time_us, block.max_time_us]
+    return sign > 0 ? [low, high] : [-high, -low]
+  }
+
+  const streams = partitions.map(reader => ({ reader, blocks: blocksOf(reader, scope, order) }))
+  interface Head { readonly stream: typeof streams[number], readonly block: Block, readonly first: number, readonly last: number }
+  const heads = new TinyQueue<Head>([], (a, b) => a.first - b.first)
+  const advance = (stream: typeof streams[number]) => {
+    const { value: block, done } = stream.blocks.next()
+    if (done === true) return
+    const [first, last] = boundsOf(block)
+    heads.push({ stream, block, first, last })
+  }
+  streams.forEach(advance)
+  const pending = new TinyQueue<Found<T>>([], compare)
+  for (;;) {
+    const head = heads.peek()
+    const next = pending.peek()
+    if (next !== undefined && (head === undefined || sign * keyOf(next) < head.first)) {
+      yield pending.pop()!
+    } else if (head !== undefined) {
+      heads.pop()
+      advance(head.stream)
+      if (after !== undefined && head.last < sign * keyOf(after)) continue
+      for (const found of readBlock(head.stream.reader, head.block)) {
+        if (after === undefined || compare(found, after) > 0) pending.push(found)
+      }
+    } else return
+  }
+}
