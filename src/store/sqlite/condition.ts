@@ -25,9 +25,9 @@ export interface Condition {
 /**
  * Says a predicate in SQL. SQL alone has other ideas of case, NUL and numbers, so every test runs in TypeScript: once per
  * dictionary entry for dictionary columns, by `spl_test(number, value)` for the others. No text of the search is in the SQL.
+ * Conditions of one statement have their tests in one list, `tests`.
  */
-export function toCondition (predicate: Predicate): Condition {
-  const tests: FieldTest[] = []
+export function toCondition (predicate: Predicate, tests: FieldTest[] = []): Condition {
   const terms = predicate.kind === 'and' ? predicate.terms : [predicate]
   const parts = terms.map(term => emit(term, tests))
   const said = parts.filter(part => part !== null)
@@ -69,7 +69,7 @@ function emitTest (predicate: Extract<Predicate, { field: string }>, tests: Fiel
 }
 
 /** Balanced: SQLite's expressions are at most 1,000 levels deep. */
-function join (parts: readonly string[], operator: 'AND' | 'OR'): string {
+export function join (parts: readonly string[], operator: 'AND' | 'OR'): string {
   if (parts.length === 0) return operator === 'AND' ? '1' : '0'
   if (parts.length === 1) return parts[0]!
   const half = parts.length >> 1

@@ -14,7 +14,7 @@ export function openPartitionReader (dir: string, day: string, fields: Fields) {
   const db = openPartitionReadOnly(dir, day)
   let tests: readonly FieldTest[] = []
   let alive: Alive = () => {}
-  db.function('spl_test', { deterministic: true }, (number, value) => tests[number as number]!.matches(value as Scalar) ? 1 : 0)
+  db.function('spl_test', { deterministic: true }, (number, value) => value !== null && tests[number as number]!.matches(value as Scalar) ? 1 : 0) // SQLite asks of NULL too, whatever stands before AND
   db.function('alive', { deterministic: false }, () => {
     alive()
     return 1

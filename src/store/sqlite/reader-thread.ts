@@ -1,11 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
-import type { FoundEvent, SearchResult } from '../events.js'
-import type { FindJob, ReaderOptions, SearchJob } from './reader.js'
+import type { FoundEvent } from '../events.js'
+import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { openReader } from './reader.js'
 
-/** A thread that searches, one search after the other. */
+/** A thread that searches, one message after the other. */
 
 export interface ReaderThreadOptions extends ReaderOptions {
   /** Set to 1 to stop the search under way: the thread hears no message while it searches. */
@@ -13,12 +13,13 @@ export interface ReaderThreadOptions extends ReaderOptions {
 }
 
 export type ToReader =
-  | { readonly kind: 'search', readonly job: SearchJob, readonly timeoutMs: number }
+  | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
   | { readonly kind: 'close' }
 
 export type FromReader =
-  | { readonly kind: 'done', readonly result: SearchResult | readonly FoundEvent[] }
+  | { readonly kind: 'searched', readonly outcomes: readonly SearchOutcome[] }
+  | { readonly kind: 'found', readonly events: readonly FoundEvent[] }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
 
@@ -40,7 +41,8 @@ port.on('message', (message: ToReader) => {
     if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${message.timeoutMs / 1000} s`)
   }
   try {
-    post({ kind: 'done', result: message.kind === 'search' ? reader.search(message.job, alive) : reader.find(message.job, alive) })
+    if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })
+    else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })
   } catch (error) {
     const { message: text, stack } = error as Error
     const code = error instanceof AppError ? error.code : null

@@ -1,3 +1,4 @@
+import { AppError } from '../../errors.js'
 import type { FieldTables } from '../../fields/field-tables.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Predicate, Subsearch } from '../../spl/ast.js'
@@ -5,20 +6,23 @@ import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
 import { planSearch } from '../../spl/plan.js'
 import type { Row } from '../../spl/row.js'
 import { compileBin } from '../../spl/stages/bin.js'
-import { runStages } from '../../spl/stages/run.js'
+import type { RunContext, Sink } from '../../spl/stages/run.js'
+import { openSink, runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
-import type { Block, Place, ReadBlock, Scope } from './blocks.js'
+import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
 import { blocksOf, ordered, scopeParams } from './blocks.js'
+import type { Condition, FieldTest } from './condition.js'
 import { toCondition } from './condition.js'
 import type { Watch } from './event-fields.js'
 import { openEventFields } from './event-fields.js'
 import { groupSql, toPartials } from './group.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { hasCurrentColumns, isEven, openPartitionReader } from './partition-reader.js'
-import { decodingReader, hasColumn, narrowReader, rowDecoder, toEvent } from './rows.js'
+import type { SharedQuery } from './rows.js'
+import { decodingReader, hasColumn, narrowReader, rowDecoder, sharedDecoder, toEvent } from './rows.js'
 
 /** Fields that columns hold, for what is planned here. */
 const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
@@ -35,6 +39,9 @@ export interface SearchJob extends Scope {
   readonly nowMs: number
   readonly limit: number
 }
+
+/** What became of one of several searches: its result, or what is wrong with it. Both are null while its events are still to be read. */
+export interface SearchOutcome { readonly result: SearchResult | null, readonly fault: string | null }
 
 export interface FindJob extends Scope {
   readonly predicate: Predicate
@@ -79,30 +86,87 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     return { subsearch: (subsearch: Subsearch) => results.get(subsearch)!, scannedEvents }
   }
 
-  function search (given: SearchJob, alive: Alive): SearchResult {
+  /** A search whose brackets are resolved, with what its stages know. */
+  function prepareSearch (given: SearchJob, alive: Alive) {
     const { warn, warnings } = collectWarnings()
-    const { subsearch, scannedEvents: scannedBefore } = runSubsearches(given, alive, warn)
+    const { subsearch, scannedEvents } = runSubsearches(given, alive, warn)
     const predicate = resolveSubsearches(given.plan.query.predicate, subsearch)
     const job = { ...given, plan: { ...given.plan, query: { ...given.plan.query, predicate } } }
-    const { query, stages, lookups } = job.plan
-    const context = { timeZone: job.timeZone, nowMs: job.nowMs, alive, warn, lookups, subsearch }
+    const context: RunContext = { timeZone: job.timeZone, nowMs: job.nowMs, alive, warn, lookups: job.plan.lookups, subsearch }
+    return { job, context, warnings, scannedEvents }
+  }
+  type PreparedSearch = ReturnType<typeof prepareSearch>
+
+  function runPrepared ({ job, context, warnings, scannedEvents: scannedBefore }: PreparedSearch): SearchResult {
+    const { query, stages } = job.plan
+    const { alive } = context
     watch = context
     let scannedEvents = scannedBefore
     const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
-    const partitions = isNothing(predicate) ? [] : readersOf(job)
+    const partitions = isNothing(query.predicate) ? [] : readersOf(job)
     const found = query.stats === null
       ? findRows(partitions, job, query.order, alive, count)
       : aggregate(partitions, job, alive, count)
-    const rows: Row[] = []
-    for (const row of runStages(stages, found, context)) {
-      if (rows.length === job.limit) return { rows, truncated: true, scannedEvents, warnings: warnings() }
-      rows.push(row)
+    const { rows, truncated } = takeRows(runStages(stages, found, context), job.limit)
+    return { rows, truncated, scannedEvents, warnings: warnings() }
+  }
+
+  function search (job: SearchJob, alive: Alive): SearchResult {
+    return runPrepared(prepareSearch(job, alive))
+  }
+
+  /** Searches of one scope; those that read events decode each block once for all. What fails in one of them is its own outcome. */
+  function searchTogether (jobs: readonly SearchJob[], alive: Alive): SearchOutcome[] {
+    const outcomes: SearchOutcome[] = []
+    const shared: (PreparedSearch & { readonly place: number, readonly sink: Sink, readonly condition: Condition })[] = []
+    const tests: FieldTest[] = []
+    jobs.forEach((job, place) => {
+      outcomes[place] = outcomeOf(() => {
+        const prepared = prepareSearch(job, alive)
+        if (!readsEvents(prepared.job.plan.query)) return runPrepared(prepared)
+        shared.push({ ...prepared, place, sink: openSink(job.plan.stages, prepared.context), condition: toCondition(prepared.job.plan.query.predicate, tests) })
+        return null
+      })
+    })
+    if (shared.length === 0) return outcomes
+    const alone = new Set<number>()
+    watch = { alive, warn: message => shared.forEach(({ context }) => context.warn(message)) }
+    const scannedEvents = readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), tests, jobs[0]!, alive, (i, row) => {
+      if (alone.has(i)) return
+      try {
+        shared[i]!.sink.add(row)
+      } catch (error) {
+        if (!isOwnFault(error)) throw error
+        alone.add(i) // by itself it need not hold what it has to here
+      }
+    })
+    shared.forEach((prepared, i) => {
+      const { place, job, sink, warnings, scannedEvents: scannedBefore } = prepared
+      outcomes[place] = outcomeOf(() => alone.has(i)
+        ? search(jobs[place]!, alive)
+        : { ...takeRows(sink.rows(), job.limit), scannedEvents: scannedBefore + scannedEvents, warnings: warnings() })
+    })
+    return outcomes
+  }
+
+  /** Hands each search its rows; gives how many events were looked at. */
+  function readTogether (searches: readonly SharedQuery[], tests: readonly FieldTest[], scope: Scope, alive: Alive, onRow: (search: number, row: Row) => void): number {
+    const partitions = readersOf(scope)
+    for (const partition of partitions) partition.prepare(tests, alive)
+    let scannedEvents = 0
+    const decode = sharedDecoder(searches, scope, alive)
+    const readBlock: typeof decode = (reader, block) => {
+      scannedEvents += Math.min(block.last_id, scope.lastId) - block.first_id + 1
+      return decode(reader, block)
     }
-    return { rows, truncated: false, scannedEvents, warnings: warnings() }
+    const order = searches.some(({ query }) => query.order !== 'any') ? '-time' : 'any'
+    for (const { item } of readBlocks(partitions, scope, order, readBlock)) for (const [search, row] of item) onRow(search, row)
+    return scannedEvents
   }
 
   return {
     search,
+    searchTogether,
 
     find (job: FindJob, alive: Alive): FoundEvent[] {
       watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
@@ -133,26 +197,59 @@ function isNothing (predicate: Predicate): boolean {
   return predicate.kind === 'not' && predicate.term.kind === 'all'
 }
 
+/** Whether a search has to decode events, because columns don't say all that it asks for. */
+export function readsEvents (query: StoreQuery): boolean {
+  return query.stats === null && !isNothing(query.predicate) && narrowFields(query, toCondition(query.predicate)) === null
+}
+
+/** The fields that a search wants, where columns say all that it asks for. */
+function narrowFields ({ fields }: StoreQuery, condition: Condition): readonly string[] | null {
+  return condition.exact && fields !== null && fields.every(hasColumn) ? fields : null
+}
+
+/** What would go wrong again whenever it is tried. */
+function isOwnFault (error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'invalid'
+}
+
+function outcomeOf (run: () => SearchResult | null): SearchOutcome {
+  try {
+    return { result: run(), fault: null }
+  } catch (error) {
+    if (!isOwnFault(error)) throw error
+    return { result: null, fault: error.message }
+  }
+}
+
+function takeRows (found: Iterable<Row>, limit: number): { rows: Row[], truncated: boolean } {
+  const rows: Row[] = []
+  for (const row of found) {
+    if (rows.length === limit) return { rows, truncated: true }
+    rows.push(row)
+  }
+  return { rows, truncated: false }
+}
+
 /** Events that match the query's predicate, as rows of the fields it wants. */
 function * findRows (partitions: readonly PartitionReader[], job: SearchJob, order: EventOrder | 'any', alive: Alive, count: (block: Block) => void): Generator<Row> {
   const { query } = job.plan
   const condition = toCondition(query.predicate)
   for (const partition of partitions) partition.prepare(condition.tests, alive)
   const decode = rowDecoder(query, job, condition, alive)
-  const narrow = condition.exact && query.fields !== null && query.fields.every(hasColumn)
-    ? narrowReader(query.fields, job, condition, alive)
-    : decode
+  const fields = narrowFields(query, condition)
+  const narrow = fields === null ? decode : narrowReader(fields, job, condition, alive)
   const readBlock: ReadBlock<Row> = (reader, block) => {
     count(block)
     return (isEven(reader, block) ? narrow : decode)(reader, block)
   }
-  if (order === 'any') {
-    for (const partition of partitions) {
-      for (const block of blocksOf(partition, job, 'id')) {
-        for (const { item } of readBlock(partition, block)) yield item
-      }
-    }
-  } else for (const { item } of ordered(partitions, job, order, readBlock)) yield item
+  for (const { item } of readBlocks(partitions, job, order, readBlock)) yield item
+}
+
+function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder | 'any', readBlock: ReadBlock<T>): Generator<Found<T>> {
+  if (order !== 'any') return yield * ordered(partitions, scope, order, readBlock)
+  for (const partition of partitions) {
+    for (const block of blocksOf(partition, scope, 'id')) yield * readBlock(partition, block)
+  }
 }
 
 /** The query's `bin` and `stats`: in SQL over the columns, event by event where the columns don't say all. */

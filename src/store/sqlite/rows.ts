@@ -2,7 +2,7 @@ import { readStored } from '../../envelope/envelope.js'
 import { readStoredLine } from '../../envelope/lines.js'
 import type { Event, Metadata, Value } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import type { Fields, IndexedEvent } from '../../fields/fields.js'
+import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { StoreQuery } from '../../spl/plan.js'
@@ -13,6 +13,7 @@ import { decodeBlock } from './block.js'
 import type { Found, ReadBlock, Scope } from './blocks.js'
 import { IN_SCOPE, scopeParams } from './blocks.js'
 import type { Condition } from './condition.js'
+import { join } from './condition.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven, oncePerReader } from './partition-reader.js'
 import { columnName } from './partition.js'
@@ -55,30 +56,62 @@ export function rowDecoder (query: StoreQuery, scope: Scope, condition: Conditio
   const { fields: wanted } = query
   return decodingReader(scope, condition, alive, (event, id, _, { fields }) => {
     if (!matches(name => fields.fieldOf(event, name))) return null
-    return { values: wanted === null ? fields.fieldsOf(event) : pick(event, wanted, fields), origin: [id] }
+    return { values: wanted === null ? fields.fieldsOf(event) : pick(wanted, field => fields.fieldOf(event, field)), origin: [id] }
   })
 }
 
-export function pick (event: IndexedEvent, wanted: readonly string[], { fieldOf }: Fields): Map<string, Value> {
+/** A search that reads events beside others. */
+export interface SharedQuery { readonly query: StoreQuery, readonly condition: Condition }
+
+/** Reads rows of several searches from the envelopes, each decoded once: what an event gives is told with the number of its search. */
+export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, alive: Alive): ReadBlock<readonly (readonly [search: number, row: Row])[]> {
+  const tests = searches.map(({ query }) => compilePredicate(query.predicate))
+  const marks = searches.map(({ condition }) => condition.sql)
+  return decodingReader(scope, { sql: join(marks, 'OR'), marks }, alive, (event, id, _, { fields }, row) => {
+    const known = new Map<string, Value | undefined>() // searches ask for the same fields
+    const get = (name: string): Value | undefined => {
+      let value = known.get(name)
+      if (value === undefined && !known.has(name)) {
+        value = fields.fieldOf(event, name)
+        known.set(name, value)
+      }
+      return value
+    }
+    let all: ReadonlyMap<string, Value> | null = null
+    const rows = searches.flatMap(({ query: { fields: wanted } }, i): (readonly [number, Row])[] => {
+      if (row[`m${i}`] === 0 || !tests[i]!(get)) return []
+      if (wanted === null) all ??= fields.fieldsOf(event)
+      return [[i, { values: wanted === null ? new Map(all) : pick(wanted, get), origin: [id] }]]
+    })
+    return rows.length === 0 ? null : rows
+  })
+}
+
+function pick (wanted: readonly string[], get: (field: string) => Value | undefined): Map<string, Value> {
   const values = new Map<string, Value>()
   for (const field of wanted) {
-    const value = fieldOf(event, field)
+    const value = get(field)
     if (value !== undefined) values.set(field, value)
   }
   return values
 }
 
-interface NarrowRow extends Metadata { id: number, time_us: number }
+interface NarrowRow extends Metadata { id: number, time_us: number, readonly [mark: `m${number}`]: number }
 
-/** Decodes a block for the events that the condition lets through, and keeps what `take` makes of them. */
-export function decodingReader<T> (scope: Scope, condition: Condition, alive: Alive, take: (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader) => T | null): ReadBlock<T> {
-  const sql = (where: string) => `
-    SELECT e.id, e.time_us, e.host, e.source, e.sourcetype, e."index"
+type Take<T> = (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader, row: NarrowRow) => T | null
+
+/**
+ * Decodes a block for the events that the condition lets through, and keeps what `take` makes of them. `marks` are conditions besides: it
+ * is told which of them may hold, by a number for each, in `m0`, `m1` and so on.
+ */
+export function decodingReader<T> (scope: Scope, { sql: condition, marks = [] }: { readonly sql: string, readonly marks?: readonly string[] }, alive: Alive, take: Take<T>): ReadBlock<T> {
+  const sql = (where: string, marks: readonly string[]) => `
+    SELECT e.id, e.time_us, e.host, e.source, e.sourcetype, e."index"${marks.map((mark, i) => `, ${mark} AS m${i}`).join('')}
     FROM event AS e
     WHERE e.id BETWEEN @firstId AND @blockLastId AND ${IN_SCOPE} AND ${where}
   `
-  const selectEven = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql(condition.sql)))
-  const selectOdd = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql('1')))
+  const selectEven = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql(condition, marks)))
+  const selectOdd = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql('1', marks.map(() => '1'))))
   return (reader, block) => {
     alive()
     const { first_id: firstId, last_id: blockLastId } = block
@@ -91,7 +124,7 @@ export function decodingReader<T> (scope: Scope, condition: Condition, alive: Al
     const found: Found<T>[] = []
     for (const row of rows) {
       const stored = items[row.id - firstId]!
-      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs, reader)
+      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs, reader, row)
       if (item !== null) found.push({ id: row.id, timeUs: row.time_us, item })
     }
     return found

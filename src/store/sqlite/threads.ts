@@ -3,7 +3,9 @@ import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, FoundEvent, SearchResult } from '../events.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
-import type { ReaderOptions } from './reader.js'
+import type { Scope } from './blocks.js'
+import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
+import { readsEvents } from './reader.js'
 import type { FromWriter, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
 
@@ -80,68 +82,98 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
 /** A search takes no longer than that, so that a bad one can't hold a thread for ever. */
 const SEARCH_TIMEOUT_MS = 300_000
 
-interface Job { readonly message: Exclude<ToReader, { kind: 'close' }>, readonly resolve: (result: never) => void, readonly reject: (error: Error) => void }
+/** How many searches read events together: each holds rows of its own. */
+const MAX_TOGETHER = 32
 
-/** A small pool of reader threads, each started when a job finds the others busy. Jobs run in the order they came, one in each thread. */
+interface Waiter { readonly resolve: (result: never) => void, readonly reject: (error: Error) => void }
+interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob }
+interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
+type Waiting = SearchWaiter | FindWaiter
+
+/**
+ * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
+ * that read the events of one scope are one job, so that a block is decoded once for all of them.
+ */
 export function openReaders (options: ReaderOptions, maxThreads: number) {
-  const waiting: Job[] = []
+  const waiting: Waiting[] = []
   const threads: ReturnType<typeof startReader>[] = []
   let closing = false
+  let isDealing = false
 
   function startReader () {
     const stop = new SharedArrayBuffer(4)
     const workerData: ReaderThreadOptions = { ...options, stop }
     const worker = new Worker(new URL('./reader-thread.js', import.meta.url), { workerData })
-    const thread = { worker, stopFlag: new Int32Array(stop), job: null as Job | null, exited: deferred<void>() }
+    const thread = { worker, stopFlag: new Int32Array(stop), running: [] as Waiting[], exited: deferred<void>() }
+    const rejectAll = (error: Error) => { for (const { reject } of thread.running.splice(0)) reject(error) }
     worker.on('message', (message: FromReader) => {
-      const job = thread.job!
-      thread.job = null
-      if (message.kind === 'done') job.resolve(message.result as never)
-      else job.reject(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
-      next()
+      if (message.kind === 'failed') rejectAll(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
+      else if (message.kind === 'found') for (const { resolve } of thread.running.splice(0)) resolve(message.events as never)
+      else thread.running.splice(0).forEach((one, i) => settle(one, message.outcomes[i]!))
+      deal()
     })
-    worker.on('error', error => thread.job?.reject(error)) // a search can bring down its thread alone, for lack of memory
+    worker.on('error', rejectAll) // a search can bring down its thread alone, for lack of memory
     worker.on('exit', () => {
-      thread.job?.reject(new AppError('unavailable', 'the search thread ended'))
-      thread.job = null
+      rejectAll(new AppError('unavailable', 'the search thread ended'))
       thread.exited.resolve()
       threads.splice(threads.indexOf(thread), 1)
-      if (!closing) next()
+      if (!closing) deal()
     })
     return thread
   }
 
-  function next (): void {
-    let thread = threads.find(({ job }) => job === null)
-    if (waiting.length === 0 || (thread === undefined && threads.length === maxThreads)) return
-    if (thread === undefined) {
-      thread = startReader()
-      threads.push(thread)
+  /** Gives waiting jobs to free threads. */
+  function deal (): void {
+    while (waiting.length > 0) {
+      let thread = threads.find(({ running }) => running.length === 0)
+      if (thread === undefined) {
+        if (threads.length === maxThreads) return
+        thread = startReader()
+        threads.push(thread)
+      }
+      thread.running = takeJobs()
+      Atomics.store(thread.stopFlag, 0, 0)
+      thread.worker.postMessage(toMessage(thread.running))
     }
-    const job = waiting.shift()!
-    thread.job = job
-    Atomics.store(thread.stopFlag, 0, 0)
-    thread.worker.postMessage(job.message)
   }
 
-  function cancel (job: Job): void {
-    const place = waiting.indexOf(job)
-    if (place !== -1) {
-      waiting.splice(place, 1)
-      job.reject(new AppError('unavailable', 'the search was stopped'))
-    }
-    const thread = threads.find(one => one.job === job)
-    if (thread !== undefined) Atomics.store(thread.stopFlag, 0, 1) // the thread's own error ends the job
+  /** The next job, with those that read the same events. */
+  function takeJobs (): Waiting[] {
+    const first = waiting.shift()!
+    if (first.kind === 'find' || !readsEvents(first.job.plan.query)) return [first]
+    const key = scopeKey(first.job)
+    const others = waiting.filter(one => one.kind === 'search' && readsEvents(one.job.plan.query) && scopeKey(one.job) === key).slice(0, MAX_TOGETHER - 1)
+    for (const one of others) waiting.splice(waiting.indexOf(one), 1)
+    return [first, ...others]
   }
 
-  async function run<T extends SearchResult | readonly FoundEvent[]> (message: Job['message'], signal: AbortSignal | undefined): Promise<T> {
+  /** Of several searches that run together, the thread is stopped only when nobody waits for any. */
+  function cancel (one: Waiting): void {
+    const place = waiting.indexOf(one)
+    if (place !== -1) waiting.splice(place, 1)
+    one.reject(new AppError('unavailable', 'the search was stopped'))
+    const thread = threads.find(({ running }) => running.includes(one))
+    if (thread === undefined) return
+    cancelled.add(one)
+    if (thread.running.every(other => cancelled.has(other))) Atomics.store(thread.stopFlag, 0, 1)
+  }
+  const cancelled = new WeakSet<Waiting>()
+
+  async function run<T> (toWaiting: (waiter: Waiter) => Waiting, signal: AbortSignal | undefined): Promise<T> {
     if (closing || signal?.aborted === true) throw new AppError('unavailable', 'the search was stopped')
     const { promise, resolve, reject } = deferred<T>()
-    const job: Job = { message, resolve, reject }
-    const onAbort = () => cancel(job)
+    const one = toWaiting({ resolve, reject })
+    const onAbort = () => cancel(one)
     signal?.addEventListener('abort', onAbort)
-    waiting.push(job)
-    next()
+    waiting.push(one)
+    // What is asked for in one turn of the event loop is dealt together.
+    if (!isDealing) {
+      isDealing = true
+      setImmediate(() => {
+        isDealing = false
+        if (!closing) deal()
+      })
+    }
     try {
       return await promise
     } finally {
@@ -150,12 +182,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
   }
 
   return {
-    search: (job: Extract<ToReader, { kind: 'search' }>['job'], signal?: AbortSignal) => {
-      return run<SearchResult>({ kind: 'search', job, timeoutMs: SEARCH_TIMEOUT_MS }, signal)
-    },
-    find: (job: Extract<ToReader, { kind: 'find' }>['job'], signal?: AbortSignal) => {
-      return run<readonly FoundEvent[]>({ kind: 'find', job, timeoutMs: SEARCH_TIMEOUT_MS }, signal)
-    },
+    search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, ...waiter }), signal),
+    find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
     /** Stops what runs, and ends the threads. */
     async close (): Promise<void> {
       closing = true
@@ -167,6 +195,23 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
       await Promise.all(threads.map(({ exited }) => exited.promise))
     },
   }
+}
+
+function settle ({ resolve, reject }: Waiting, { result, fault }: SearchOutcome): void {
+  if (fault !== null) reject(new AppError('invalid', fault))
+  else resolve(result as never)
+}
+
+function toMessage (jobs: readonly Waiting[]): ToReader {
+  const [first] = jobs
+  if (first?.kind === 'find') return { kind: 'find', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
+  const searches = jobs.flatMap(one => one.kind === 'search' ? one.job : [])
+  return { kind: 'search', jobs: searches, timeoutMs: SEARCH_TIMEOUT_MS * searches.length }
+}
+
+/** Searches of one key look at the same events. */
+function scopeKey ({ partitions, window, lastId }: Scope): string {
+  return [window.earliestUs, window.latestUs, lastId, partitions.length].join()
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
