@@ -10,7 +10,7 @@ import { COLUMNS } from '../../src/fields/tables.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
 import type { EventStore } from '../../src/store/events.js'
-import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
+import { ARRIVAL_MS, bearer, openTestEvents, post, tempDir, testApp } from '../fixtures/app.js'
 import { append } from '../fixtures/events.js'
 
 const DAY_MS = 86_400_000
@@ -144,6 +144,29 @@ fields:
   t.strictSame(rows, [{ process_name: 'no', count: 2 }])
   t.match(warnings, [/took too many steps/])
   t.strictSame((await search(events, 'sourcetype=values | stats count BY process_name', 'on')).rows, (await search(events, 'sourcetype=values | stats count BY process_name', 'off')).rows)
+})
+
+t.test('events of a configured sourcetype are found in its data model, with its fields', async t => {
+  const fieldTables = tablesOf(tempDir(t), `
+fields:
+  - sourcetype: linux_audit
+    aliases: { process: proc.cmdline, dest: host }
+    evals: { process_name: "replace('proc.exe', \\"^.*/\\", \\"\\")" }
+    data_models: [Endpoint.Processes]
+  - sourcetype: other
+    evals: { process_name: "\\"never\\"" }
+`)
+  const server = await testApp(t, { fieldTables })
+  await post(server, [{ ...audit(1), host: 'n1' }, isovalent('process_exec', '/bin/ls'), { sourcetype: 'other', event: { a: 1 } }].map(one => JSON.stringify(one)).join(''))
+
+  const search = '| tstats count values(Processes.process) AS process FROM datamodel=Endpoint.Processes BY Processes.process_name Processes.dest Processes.user'
+  const res = await server.app.inject({ method: 'POST', url: '/api/v1/search', headers: bearer, payload: { search } })
+
+  t.equal(res.statusCode, 200, res.body)
+  t.strictSame(res.json().rows, [
+    { 'Processes.process_name': 'ls', 'Processes.dest': 'n1', 'Processes.user': 'unknown', count: 1, process: '/bin/ls' },
+    { 'Processes.process_name': 'tool1', 'Processes.dest': 'n1', 'Processes.user': 'unknown', count: 1, process: 'tool1 -x' },
+  ])
 })
 
 t.test('built-in tables and an empty configuration are the same', async t => {
