@@ -89,6 +89,13 @@ function parseObject (body: Uint8Array, span: ByteSpan): Record<string, unknown>
   }
 }
 
+/** Whether an object is an envelope of an event and nothing else: it has `event`, and no key that HEC doesn't know. */
+export function isEnvelope (body: Uint8Array, span: EnvelopeSpan): boolean {
+  if (span.event === null) return false
+  const envelope = parseObject(body, span)
+  return envelope !== null && countUnknown(envelope) === 0
+}
+
 function countUnknown (envelope: Record<string, unknown>): number {
   let count = 0
   for (const key of Object.keys(envelope)) if (!KNOWN_KEYS.has(key)) count++

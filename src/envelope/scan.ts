@@ -94,7 +94,8 @@ export function scanEnvelope (body: Uint8Array, start: number): EnvelopeSpan | n
   }
 }
 
-function skipSpace (body: Uint8Array, at: number): number {
+/** The offset of the first byte from `at` on that is no white space. */
+export function skipSpace (body: Uint8Array, at: number): number {
   while (at < body.length && isJsonSpace(body[at]!)) at++
   return at
 }
