@@ -5,6 +5,7 @@ import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
 import { serve, usage as serveUsage } from './commands/serve.js'
+import { test, usage as testUsage } from './commands/test.js'
 import { token, usage as tokenUsage } from './commands/token.js'
 import { ConfigError } from './config.js'
 import { resourcePath } from './resource.js'
@@ -15,6 +16,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   serve: { run: serve, usage: serveUsage },
   demo: { run: demo, usage: demoUsage },
   check: { run: check, usage: checkUsage },
+  test: { run: test, usage: testUsage },
   token: { run: token, usage: tokenUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',

@@ -54,7 +54,8 @@ export async function check (context: CommandContext): Promise<number> {
   return checked.some(({ status }) => status === 'failed') ? 1 : 0
 }
 
-function readContent (config: Config, paths: readonly string[]): FolderContent {
+/** The detections of the configuration, or those of paths in their place. Throws ConfigError. */
+export function readContent (config: Config, paths: readonly string[]): FolderContent {
   const folders = foldersOf(config)
   if (paths.length > 0) return readFolders(openFolders({ ...folders, shipped: [], paths }), config)
   const content = readFolders(openFolders(folders), config)

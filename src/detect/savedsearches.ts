@@ -148,6 +148,7 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
     errors,
     warnings,
     notes: scheduleNotes(settings, flag('realtime_schedule') ?? false),
+    tests: [],
   }
 }
 

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { Detection, Risk, RiskObject as EntityRisk, Schedule, ThreatObject as ThreatObjectType } from '../detection.js'
 import { DetectionStatus, DetectionType, RiskObject, Text, THREAT_OBJECT_TYPES, ThreatObject } from '../detection.js'
 import type { Place, Problem } from './place.js'
+import type { ReadTest } from './tests.js'
+import { readTests } from './tests.js'
 import { parseYamlText } from './yaml.js'
 
 /** A detection as it was read: with errors it can't run. Warnings say what runs otherwise than it may seem to, notes what Hecate does its own way. */
@@ -15,6 +17,7 @@ export interface ReadDetection {
   readonly errors: readonly Problem[]
   readonly warnings: readonly Problem[]
   readonly notes: readonly Problem[]
+  readonly tests: readonly ReadTest[]
 }
 
 const list = <T extends z.ZodType>(item: T) => z.array(item).nullish().transform(items => items ?? [])
@@ -55,6 +58,8 @@ const DetectionFile = z.object({
     confidence: z.number().optional(),
     observable: list(z.object({ name: Text, type: Text, role: list(Text) })),
   }).nullish().transform(tags => tags ?? undefined),
+  /** Read apart: what is wrong with them is no error of the detection. */
+  tests: z.unknown().optional(),
 })
 type DetectionFile = z.infer<typeof DetectionFile>
 
@@ -72,6 +77,7 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
     : riskErrors
   const { cron_schedule: cron, earliest_time: earliest, latest_time: latest } = file.deployment?.scheduling ?? {}
   const schedule: Partial<Schedule> = { ...(cron && { cron }), ...(earliest && { earliest }), ...(latest && { latest }) }
+  const { tests, problems: testProblems } = readTests(file.tests, yaml.placeOf)
   return {
     detection: {
       id,
@@ -91,13 +97,14 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
     placeInSearch: refused.length > 0 ? null : yaml.placeIn('search'),
     places: { risk: yaml.placeOf(riskPath), schedule: yaml.placeOf(['deployment', 'scheduling']) },
     errors: refused,
-    warnings: [...warnings, ...(file.tags?.throttling == null ? [] : [problem(['tags', 'throttling'], 'suppression is not supported yet: every row gives its finding')])],
+    warnings: [...warnings, ...testProblems, ...(file.tags?.throttling == null ? [] : [problem(['tags', 'throttling'], 'suppression is not supported yet: every row gives its finding')])],
     notes: [],
+    tests,
   }
 }
 
 export function failed (errors: readonly Problem[]): ReadDetection {
-  return { detection: null, placeInSearch: null, places: {}, errors, warnings: [], notes: [] }
+  return { detection: null, placeInSearch: null, places: {}, errors, warnings: [], notes: [], tests: [] }
 }
 
 /** A Hunting search only gives rows, so it runs when somebody asks for it (spl-semantics.md section 10). */

@@ -1,0 +1,55 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError } from '../../errors.js'
+import type { AppendOutcome, AppendRequest, EventStore } from '../events.js'
+import { openCatalogue } from './catalogue.js'
+import type { SqliteEventsOptions } from './open.js'
+import type { Alive } from './partition-reader.js'
+import { openReader } from './reader.js'
+import { openWriter } from './writer.js'
+
+/** A search takes no longer than that: nothing else happens meanwhile. */
+const SEARCH_TIMEOUT_MS = 60_000
+
+/**
+ * Events in SQLite files without threads, for a command that stores a little, searches it and ends: threads take longer to start than
+ * all of that. Appends and searches hold up the whole process.
+ */
+export function openInlineEvents ({ dataDir, ...options }: SqliteEventsOptions): EventStore {
+  const dir = join(dataDir, 'events')
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const writer = openWriter({ dir, ...options })
+  const catalogue = openCatalogue(dir, writer.partitions)
+  const reader = openReader({ dir, fieldTables: options.fieldTables })
+
+  return {
+    ...catalogue.face,
+    async append (request: AppendRequest): Promise<AppendOutcome> {
+      const commit = writer.append([request])
+      if ('error' in commit) throw new AppError('unavailable', commit.error.message, { cause: commit.error })
+      catalogue.put(commit.partition)
+      const result = commit.results[0]!
+      if ('error' in result) throw result.error
+      return result
+    },
+    search: async (plan, { signal, timeZone, nowMs, limit, ...scope }) => {
+      return reader.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, aliveUntil(signal))
+    },
+    find: async ({ predicate, order, limit, after, signal, ...scope }) => {
+      return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, aliveUntil(signal))
+    },
+    failure: () => null,
+    async close (): Promise<void> {
+      reader.close()
+      writer.close()
+    },
+  }
+}
+
+function aliveUntil (signal: AbortSignal | undefined): Alive {
+  const deadline = performance.now() + SEARCH_TIMEOUT_MS
+  return () => {
+    if (signal?.aborted === true) throw new AppError('unavailable', 'the search was stopped')
+    if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${SEARCH_TIMEOUT_MS / 1000} s`)
+  }
+}
