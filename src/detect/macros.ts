@@ -15,7 +15,16 @@ export interface MacroFile {
   readonly warnings: readonly Problem[]
 }
 
-/** Macros that security_content relies on. Sources: its folder macros/, isovalent-events.md section 3; drop_dm_object_name is of Splunk_SA_CIM. */
+/** Registries of Kubernetes, its distributions and Cilium, and an example of one's own. */
+const ALLOWED_IMAGES = [
+  'registry.k8s.io/*', '*.dkr.ecr.*.amazonaws.com/eks/*', 'gke.gcr.io/*', 'gcr.io/gke-release/*', 'mcr.microsoft.com/oss/*',
+  'quay.io/cilium/*', 'quay.io/isovalent/*', 'registry.example.com/*',
+]
+
+/**
+ * Macros that security_content relies on, and those of the detections that ship. Sources: its folder macros/, isovalent-events.md section 3;
+ * drop_dm_object_name is of Splunk_SA_CIM.
+ */
 const SHIPPED: Readonly<Record<string, Macro>> = {
   cisco_isovalent_process_exec: { args: [], definition: 'sourcetype=cisco:isovalent:processExec' },
   cisco_isovalent_process_connect: { args: [], definition: 'sourcetype=cisco:isovalent:processConnect' },
@@ -25,6 +34,7 @@ const SHIPPED: Readonly<Record<string, Macro>> = {
   summariesonly_config: { args: [], definition: 'false' },
   oldsummaries_config: { args: [], definition: 'true' },
   fillnull_config: { args: [], definition: 'null' },
+  hecate_allowed_images: { args: [], definition: `pod_image_name IN (${ALLOWED_IMAGES.map(image => `"${image}"`).join(', ')})` },
 }
 
 /** The macros of detections: `define` wins over files, the last file over those before it, all of them over the shipped ones. */

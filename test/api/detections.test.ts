@@ -29,7 +29,20 @@ t.test('the shipped detections are listed with their schedule, and where each se
 
   const { items, next_cursor: next } = (await app.inject({ url: '/api/v1/detections', headers: bearer })).json()
 
-  t.strictSame(items.map(({ id, enabled }: { id: string, enabled: boolean }) => [id, enabled]), [[LITERAL, true], [INTENT, false]])
+  t.strictSame(items.map(({ id, enabled }: { id: string, enabled: boolean }) => [id, enabled]), [
+    [LITERAL, true],
+    ['hecate___cloud_metadata_access', true],
+    ['hecate___cron_job_in_a_pod', true],
+    ['hecate___curl_with_insecure_flags', true],
+    ['hecate___image_outside_the_allow_list', false],
+    ['hecate___kprobe_spike', true],
+    ['hecate___late_process_execution', false],
+    ['hecate___nsenter_in_a_pod', true],
+    ['hecate___offensive_tools', true],
+    [INTENT, false],
+    ['hecate___service_account_token_read', true],
+    ['hecate___shell_in_a_container', true],
+  ])
   t.equal(next, null)
   t.match(items[0], {
     schedule: { cron: '0 * * * *', earliest: '-70m@m', latest: '-10m@m' },
@@ -38,7 +51,7 @@ t.test('the shipped detections are listed with their schedule, and where each se
     mitre_attack: ['T1611'],
     errors: [],
   })
-  t.equal(items[1].next_run, null)
+  t.equal(items.find(({ id }: { id: string }) => id === INTENT).next_run, null)
 })
 
 t.test('a detection is found by its id and by its UUID', async t => {

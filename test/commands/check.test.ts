@@ -24,10 +24,10 @@ t.test('what ships can run', async t => {
   const { code, detections } = await checkJson(t, tempDir(t))
 
   t.equal(code, 0)
-  t.match(detections, [
+  t.match(detections.filter(({ status }) => status !== 'ok'), [
     { id: 'cisco_isovalent___potential_escape_to_host', status: 'warnings', errors: [], warnings: [{ message: /^search: lastTime - firstTime is always 0/ }] },
-    { id: 'hecate___potential_escape_to_host_within_two_minutes', status: 'ok', errors: [], warnings: [] },
   ])
+  t.ok(detections.length > 10)
 })
 
 t.test('files, stanzas and macros of the configuration are checked as the server reads them', async t => {

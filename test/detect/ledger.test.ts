@@ -57,7 +57,7 @@ t.test('after a longer outage every slot is done, oldest first', async t => {
   await before.close()
   clock.set('12:10:00')
   const ran: number[] = []
-  const after = await testApp(t, { dataDir, now: clock.now, ran: run => { ran.push(run.slot_ms) } })
+  const after = await testApp(t, { dataDir, now: clock.now, ran: run => { if (run.detection_id === LITERAL) ran.push(run.slot_ms) } })
   after.ledger.complete(clock.now())
 
   while (await after.ledger.turn(clock.now()) <= clock.now());
@@ -87,7 +87,7 @@ t.test('the ledger begins with the first slot after the detection was enabled, a
 t.test('a change of the schedule neither skips nor doubles a slot', async t => {
   const clock = clockAt('06:30:00')
   const ran: string[] = []
-  const server = await testApp(t, { now: clock.now, ran: run => { ran.push(new Date(run.slot_ms).toISOString().slice(11, 16)) } })
+  const server = await testApp(t, { now: clock.now, ran: run => { if (run.detection_id === LITERAL) ran.push(new Date(run.slot_ms).toISOString().slice(11, 16)) } })
   server.ledger.complete(clock.now())
 
   clock.set('08:05:00')
