@@ -3,17 +3,20 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ActiveDetection } from '../detect/active.js'
 import type { Detections } from '../detect/detections.js'
-import { rowToJson } from '../detect/findings.js'
+import { explainRow } from '../detect/explain.js'
+import { columnsOf, rowToJson } from '../detect/findings.js'
 import type { Ledger } from '../detect/ledger.js'
 import { evaluate } from '../detect/run.js'
+import { slotsWithin } from '../detect/slots.js'
 import { Risk, Schedule } from '../detection.js'
 import { toRfc3339 } from '../event.js'
 import { AppError } from '../errors.js'
+import type { SearchPlan } from '../spl/plan.js'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { EventStore } from '../store/events.js'
 import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
-import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, toCursor, toWindowText, WindowText } from './query.js'
+import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, TimeRange, toCursor, toWindowText, WindowText } from './query.js'
 
 export interface DetectionDeps {
   readonly events: EventStore
@@ -29,7 +32,7 @@ const Origin = z.enum(['config', 'api', 'file', 'default'])
 /** Where in the file. */
 const Problem = z.object({ line: z.number().int(), column: z.number().int(), message: z.string() })
 
-const DetectionView = z.object({
+export const DetectionView = z.object({
   id: z.string(),
   uuid: z.string().nullable(),
   name: z.string().nullable(),
@@ -47,10 +50,31 @@ const DetectionView = z.object({
   origins: z.object({ enabled: Origin, cron: Origin, earliest: Origin, latest: Origin }).describe('where each setting comes from; the API can\'t change what the configuration sets'),
   definition: z.string().nullable().describe('hash of all that decides what the detection gives; null where the file has errors'),
   next_run: z.string().nullable(),
+  key_fields: z.array(z.string()).nullable().describe('what tells its rows apart: the BY fields of the last stats, none where that has no BY; null where rows are events'),
+  bin_seconds: z.number().nullable().describe('span of the last bin of _time'),
   errors: z.array(Problem),
   warnings: z.array(Problem).describe('what runs otherwise than it may seem to'),
   notes: z.array(Problem).describe('settings of the file that Hecate has its own way with'),
 }).meta({ id: 'Detection' })
+
+export const Slot = z.object({ scheduled_time: z.string(), window: WindowText }).meta({ id: 'Slot' })
+
+export const Preview = z.object({
+  window: WindowText,
+  fields: z.array(z.string()).describe('columns in order'),
+  rows: z.array(z.unknown()),
+})
+
+/** What is known of the events behind a row. */
+export const RowEvents = z.object({
+  window: WindowText.describe("what was looked at: of the window, the row's bin where it has one"),
+  event_count: z.number().int().describe("events that meet the search and have the row's BY values"),
+  approximate: z.boolean().describe('the row may be of fewer of them: stages hold some back, or a BY field is computed'),
+  last_index_time: z.string().nullable().describe('when the last of them arrived'),
+  key_event_count: z.number().int().describe("events that have the row's BY values, whatever the search asks for"),
+  lacking: z.array(z.object({ field: z.string(), event_count: z.number().int() })).describe('events that meet the search and have the other BY values, but none of this field'),
+  added: z.array(z.string()).describe('BY fields that events have from their envelope or their token, not of themselves'),
+})
 
 const RunView = z.object({
   id: z.string(),
@@ -112,7 +136,7 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
       tags: ['detections'],
       params: Id,
       body: z.strictObject({ scheduled_time: TimeInput.optional(), earliest: TimeInput.optional(), latest: TimeInput.optional() }),
-      response: { 200: z.object({ window: WindowText, rows: z.array(z.unknown()) }), ...problemReplies },
+      response: { 200: Preview, ...problemReplies },
     },
   }, async ({ params, body }) => {
     const compiled = runnable(detections.get(params.id))
@@ -123,7 +147,56 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
     const slotMs = scheduled === undefined ? null : slotMsOf(scheduled, time)
     const window = slotMs === null ? resolveWindow({ earliest, latest }, time) : compiled.windowOf(slotMs)
     const { rows } = await evaluate(compiled, slotMs ?? time.now(), window, events.position(), { events, signal })
-    return { window: toWindowText(window), rows: rows.map(({ values }) => rowToJson(values)) }
+    return { window: toWindowText(window), fields: columnsOf(compiled.plan, rows), rows: rows.map(({ values }) => rowToJson(values)) }
+  })
+
+  routes.get('/detections/:id/slots', {
+    schema: {
+      summary: 'Slots of its schedule as it is now, oldest first, whose whole window lies in a range',
+      tags: ['detections'],
+      params: Id,
+      querystring: TimeRange.required().extend(Page.omit({ count: true }).shape),
+      response: { 200: pageOf(Slot), ...problemReplies },
+    },
+  }, async ({ params, query }) => {
+    const compiled = runnable(detections.get(params.id))
+    const window = resolveWindow(query, time)
+    const [afterMs] = query.cursor === undefined ? [undefined] : readCursor(query.cursor, z.tuple([z.number().int()]))
+    const limit = limitOf(query)
+    const page: number[] = []
+    for (const slotMs of slotsWithin(compiled, window, afterMs)) if (page.push(slotMs) > limit) break // one more tells whether there is a next page
+    const items = page.slice(0, limit)
+    return {
+      items: items.map(slotMs => ({ scheduled_time: new Date(slotMs).toISOString(), window: toWindowText(compiled.windowOf(slotMs)) })),
+      next_cursor: page.length > limit ? toCursor([items.at(-1)!]) : null,
+      ...toWindowText(window),
+    }
+  })
+
+  routes.post('/detections/:id/row-events', {
+    schema: {
+      summary: 'What is known of the events that a row comes from, or would come from',
+      tags: ['detections'],
+      params: Id,
+      body: z.strictObject({
+        key: z.record(z.string(), z.union([z.string(), z.number()])).describe('values of key_fields, and _time in epoch seconds'),
+        earliest: TimeInput,
+        latest: TimeInput,
+      }),
+      response: { 200: RowEvents, ...problemReplies },
+    },
+  }, async ({ params, body }) => {
+    const { plan } = runnable(detections.get(params.id))
+    const found = await explainRow(plan, new Map(Object.entries(body.key)), resolveWindow(body, time), events.position(), { events, signal })
+    return {
+      window: toWindowText(found.window),
+      event_count: found.eventCount,
+      approximate: found.approximate,
+      last_index_time: found.lastIndexTime,
+      key_event_count: found.keyEventCount,
+      lacking: found.lacking.map(({ field, eventCount }) => ({ field, event_count: eventCount })),
+      added: [...found.added],
+    }
   })
 
   routes.post('/detections/:id/runs', {
@@ -180,10 +253,21 @@ function toView ({ id, file, detection, settings, compiled, errors, warnings, no
     schedule: settings.schedule,
     origins: settings.origins,
     definition: compiled?.hash ?? null,
+    key_fields: compiled === null ? null : keyFieldsOf(compiled.plan),
+    bin_seconds: compiled?.plan.binSeconds ?? null,
     next_run: nextSlotMs === null ? null : new Date(nextSlotMs).toISOString(),
     errors: [...errors],
     warnings: [...warnings],
     notes: [...notes],
+  }
+}
+
+function keyFieldsOf ({ identity }: SearchPlan): string[] | null {
+  switch (identity.kind) {
+    case 'by': return identity.fields.map(({ name }) => name)
+    case 'none': return []
+    case 'event': return null
+    default: return identity satisfies never
   }
 }
 

@@ -1,14 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { rowToJson } from '../detect/findings.js'
+import { columnsOf, rowToJson } from '../detect/findings.js'
 import { compileSearch } from '../detect/search.js'
 import { AppError } from '../errors.js'
 import { SplError } from '../spl/errors.js'
 import type { Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
 import type { SearchPlan } from '../spl/plan.js'
-import type { Row } from '../spl/row.js'
 import type { EventStore } from '../store/events.js'
 import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
@@ -68,9 +67,4 @@ function compile (search: string, macros: Macros, knowledge: Knowledge): SearchP
     if (error instanceof SplError) throw new AppError('invalid', error.message, { cause: error, errors: [{ pointer: '/search', detail: error.detail }] })
     throw error
   }
-}
-
-/** The columns that the search names, else all that the rows have, in the order they come up. */
-function columnsOf ({ columns }: SearchPlan, rows: readonly Row[]): string[] {
-  return [...columns ?? new Set(rows.flatMap(({ values }) => [...values.keys()]))]
 }

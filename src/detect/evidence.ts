@@ -22,7 +22,7 @@ export async function findEvidence (plan: SearchPlan, row: Row, window: Window, 
     return { event_count: 1, approximate: false, events: found.map(({ event }) => event) }
   }
   const { predicate, approximate } = contributingPredicate(plan, row.origin)
-  const scope = { window: binOf(plan, row, window), position, signal }
+  const scope = { window: binOfRow(plan, row, window), position, signal }
   const found = await events.find({ predicate, ...scope, order: 'time', limit: MAX_EVIDENCE_EVENTS })
   return {
     event_count: found.length < MAX_EVIDENCE_EVENTS ? found.length : await countEvents(events, predicate, scope),
@@ -32,10 +32,14 @@ export async function findEvidence (plan: SearchPlan, row: Row, window: Window, 
 }
 
 /** The part of the window that the row's bin takes; all of it where the row is of no bin. */
-function binOf ({ identity, binSeconds }: SearchPlan, row: Row, window: Window): Window {
+function binOfRow ({ identity, binSeconds }: SearchPlan, row: Row, window: Window): Window {
   const place = identity.kind === 'by' ? identity.fields.findIndex(({ name }) => name === '_time') : -1
   const time = row.origin[place]
-  if (binSeconds === null || typeof time !== 'number') return window
+  return binSeconds === null || typeof time !== 'number' ? window : binOf(time, binSeconds, window)
+}
+
+/** The part of the window that the bin from `time` on takes; both in epoch seconds. */
+export function binOf (time: number, binSeconds: number, window: Window): Window {
   const startUs = toMicroseconds(time)
   return {
     earliestUs: Math.max(window.earliestUs, startUs),

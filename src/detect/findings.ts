@@ -133,3 +133,8 @@ export function rowToJson (values: ReadonlyMap<string, Value>): Record<string, V
   for (const [field, value] of values) json[field] = value
   return json
 }
+
+/** The columns that the search names, else all that the rows have, in the order they come up. */
+export function columnsOf ({ columns }: SearchPlan, rows: readonly Row[]): string[] {
+  return [...columns ?? new Set(rows.flatMap(({ values }) => [...values.keys()]))]
+}
