@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { check, usage as checkUsage } from './commands/check.js'
 import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
+import { compare, usage as compareUsage } from './commands/compare.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
 import { serve, usage as serveUsage } from './commands/serve.js'
 import { test, usage as testUsage } from './commands/test.js'
@@ -17,6 +18,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   demo: { run: demo, usage: demoUsage },
   check: { run: check, usage: checkUsage },
   test: { run: test, usage: testUsage },
+  compare: { run: compare, usage: compareUsage },
   token: { run: token, usage: tokenUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',

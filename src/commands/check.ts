@@ -14,6 +14,7 @@ import { foldersOf, readFolders } from '../server.js'
 import { escapeControls, SplError } from '../spl/errors.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
+import { formatJson } from './json.js'
 import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 
 export const usage = `hecate check [PATH…] [--config FILE] [--format text|json]
@@ -50,7 +51,7 @@ export async function check (context: CommandContext): Promise<number> {
     ...content.macroFiles.map(one => toChecked('macros', { ...one, id: null, notes: [] })),
     ...content.lookupFiles.map(one => toChecked('lookup', { ...one, id: null, notes: [] })),
   ].sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
-  context.stdout.write(format === 'json' ? formatJson(checked) : formatText(checked))
+  context.stdout.write(format === 'json' ? formatJson(toReport(checked)) : formatText(checked))
   return checked.some(({ status }) => status === 'failed') ? 1 : 0
 }
 
@@ -68,7 +69,7 @@ function toChecked (kind: CheckedFile['kind'], { file, id, errors, warnings, not
   return { kind, file, id, status: errors.length > 0 ? 'failed' : warnings.length > 0 ? 'warnings' : 'ok', errors, warnings, notes }
 }
 
-function formatJson (checked: readonly CheckedFile[]): string {
+function toReport (checked: readonly CheckedFile[]): object {
   const toJson = ({ line, column, message, detail = message }: Problem) => ({ line, column, message: detail })
   const listOf = (wanted: CheckedFile['kind']) => checked.filter(({ kind }) => kind === wanted).map(({ file, id, status, errors, warnings, notes }) => ({
     file,
@@ -78,9 +79,7 @@ function formatJson (checked: readonly CheckedFile[]): string {
     warnings: warnings.map(toJson),
     ...(id === null ? {} : { notes: notes.map(toJson) }),
   }))
-  const json = JSON.stringify({ detections: listOf('detection'), macros: listOf('macros'), lookups: listOf('lookup') }, null, 2)
-  const escape = (char: string) => char.split('').map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
-  return `${json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, escape)}\n` // a terminal must not act on what a file holds
+  return { detections: listOf('detection'), macros: listOf('macros'), lookups: listOf('lookup') }
 }
 
 /** Each problem with its line and a caret, in the form of a search's errors; then how many there were of each status. */

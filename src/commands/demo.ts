@@ -6,13 +6,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
+import { z } from 'zod'
+import { pageOf, WindowText } from '../api/query.js'
 import { loadConfig } from '../config.js'
 import type { Config } from '../config.js'
-import type { Finding } from '../finding.js'
+import { Finding } from '../finding.js'
 import { resourcePath } from '../resource.js'
 import { systemClock } from '../schedule/loop.js'
 import type { Server } from '../server.js'
 import { openServer } from '../server.js'
+import { openApiClient } from './api-client.js'
 import type { CommandContext } from './command.js'
 import { aborted, UsageError } from './command.js'
 import { formatTable } from './table.js'
@@ -46,8 +49,9 @@ export async function demo ({ args, cwd, stdout, signal, version }: CommandConte
     try {
       const sent = await sendLog(url, token)
       stdout.write(`${sent} events sent to ${url}/services/collector/event\n`)
-      const run = await call(url, key, `detections/${DETECTION}/runs`, { scheduled_time: SCHEDULED_TIME }) as { window: { earliest: string, latest: string } }
-      const { items } = await call(url, key, 'findings') as { items: Finding[] }
+      const api = openApiClient({ url, key, signal })
+      const run = await api.call(z.object({ window: WindowText }), `detections/${DETECTION}/runs`, { scheduled_time: SCHEDULED_TIME })
+      const { items } = await api.call(pageOf(Finding), 'findings')
       stdout.write(`${DETECTION} evaluated from ${run.window.earliest} to ${run.window.latest}: ${items.length} finding${items.length === 1 ? '' : 's'}\n\n`)
       stdout.write(`${formatFindings(items)}\n\n`)
       stdout.write(`${url}\ncurl ${url}/api/v1/findings -H 'Authorization: Bearer ${key}'\n`)
@@ -104,17 +108,6 @@ async function sendLog (url: string, token: string): Promise<number> {
   }
   if (batch.length > 0) await flush()
   return sent
-}
-
-async function call (url: string, key: string, path: string, body?: object): Promise<unknown> {
-  const res = await fetch(`${url}/api/v1/${path}`, {
-    method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  const text = await res.text()
-  if (!res.ok) throw new Error(`${path} answered ${res.status}: ${text}`)
-  return JSON.parse(text)
 }
 
 function formatFindings (findings: readonly Finding[]): string {

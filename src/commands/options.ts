@@ -13,10 +13,22 @@ export const CONFIG_OPTIONS: Options = Object.fromEntries(['config', ...SCALAR_K
 /** The flags of a command line, and what else is on it. Throws UsageError for a flag that is not one of `options`. */
 export function parseOptions<T extends Options> (args: readonly string[], options: T) {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
+    return parseArgs({ args: joinValues(args, options), options, strict: true, allowPositionals: true })
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
+}
+
+/** `--earliest -70m@m` as one argument: there are no short flags, so what begins with one dash is a value. */
+function joinValues (args: readonly string[], options: Options): string[] {
+  const joined: string[] = []
+  for (const arg of args) {
+    const before = joined.at(-1)
+    const isFlag = before?.startsWith('--') === true && Object.hasOwn(options, before.slice(2)) && options[before.slice(2)]!.type === 'string'
+    if (isFlag && /^-[^-]/.test(arg)) joined[joined.length - 1] = `${before}=${arg}`
+    else joined.push(arg)
+  }
+  return joined
 }
 
 /** Where the configuration comes from, by flags that `parseOptions` read with CONFIG_OPTIONS. */
