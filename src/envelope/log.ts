@@ -1,12 +1,18 @@
 import { isEnvelope } from './envelope.js'
-import type { ByteSpan } from './scan.js'
+import type { ByteSpan, EnvelopeSpan } from './scan.js'
 import { scanEnvelope, skipSpace } from './scan.js'
 
 /** What a log file holds, one after the other: an HEC envelope, or a line, which is the event itself (text, or bare JSON). */
-export interface LogItem extends ByteSpan { readonly kind: 'envelope' | 'line' }
+export interface LogItem extends ByteSpan {
+  readonly kind: 'envelope' | 'line'
+  /** Of the file, from 1: where it begins. */
+  readonly line: number
+  /** A line that begins as a JSON object and is none to its end: somebody cut it, or wrote into it. */
+  readonly isBroken: boolean
+}
 
-/** Items that are whole; their spans are of `bytes`. */
-export interface CutLog { readonly bytes: Uint8Array, readonly items: readonly LogItem[] }
+/** Items that are whole; their spans are of `bytes`. `tooLong`: lines where something was left out, longer than an event may be. */
+export interface CutLog { readonly bytes: Uint8Array, readonly items: readonly LogItem[], readonly tooLong: readonly number[] }
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
@@ -27,28 +33,35 @@ export function openLogCutter (maxEventBytes: number) {
   let state: 'start' | 'body' | 'lines' | 'skip' = 'start'
   let rest: Uint8Array = new Uint8Array(0)
   let tooLong = 0
+  let lineNumber = 1
 
-  /** The end of the envelope at `at`; null where there is none, or where it isn't whole yet and more may come. */
-  function takeEnvelope (bytes: Uint8Array, at: number, items: LogItem[]): number | null {
-    const span = bytes[at] === OPEN_BRACE ? scanEnvelope(bytes, at) : null
+  /** The end of the envelope of a span; null where it is none, or isn't whole yet and more may come. */
+  function takeEnvelope (bytes: Uint8Array, span: EnvelopeSpan | null, items: LogItem[]): number | null {
     if (span === null || !isEnvelope(bytes, span)) return null
-    items.push({ kind: 'envelope', start: span.start, end: span.end })
+    items.push({ kind: 'envelope', start: span.start, end: span.end, line: lineNumber, isBroken: false })
     return span.end
   }
 
-  function takeLine (bytes: Uint8Array, start: number, end: number, items: LogItem[]): void {
+  /** Whether it is short enough. */
+  function takeLine (bytes: Uint8Array, start: number, end: number, items: LogItem[]): boolean {
     const line = bytes.subarray(0, end)
     const envelopes: LogItem[] = []
-    let at = skipSpace(line, start)
-    if (at === end) return
-    while (at < end) {
-      const next = takeEnvelope(line, at, envelopes)
+    const first = skipSpace(line, start)
+    if (first === end) return true
+    const object = scanEnvelope(line, first)
+    let at = first
+    for (let span = object; at < end; span = scanEnvelope(line, at)) {
+      const next = takeEnvelope(line, span, envelopes)
       if (next === null) break
       at = skipSpace(line, next)
     }
     if (at === end) items.push(...envelopes)
-    else if (end - start > maxEventBytes) tooLong++
-    else items.push({ kind: 'line', start, end })
+    else if (end - start > maxEventBytes) return false
+    else {
+      const isObject = object !== null && skipSpace(line, object.end) === end
+      items.push({ kind: 'line', start, end, line: lineNumber, isBroken: line[first] === OPEN_BRACE && !isObject })
+    }
+    return true
   }
 
   return {
@@ -58,6 +71,11 @@ export function openLogCutter (maxEventBytes: number) {
     cut (piece: Uint8Array, isLast: boolean): CutLog {
       const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
       const items: LogItem[] = []
+      const tooLongHere: number[] = []
+      const leaveOut = () => {
+        tooLong++
+        tooLongHere.push(lineNumber)
+      }
       const ends = openLineEnds(bytes)
       let at = 0
       if (state === 'start' && bytes.length > 0) {
@@ -66,11 +84,16 @@ export function openLogCutter (maxEventBytes: number) {
       }
       for (;;) {
         if (state === 'body') {
-          at = skipSpace(bytes, at)
+          const begin = skipSpace(bytes, at)
+          lineNumber += countLineFeeds(bytes, at, begin)
+          at = begin
           if (at === bytes.length) break
-          const end = takeEnvelope(bytes, at, items)
-          if (end !== null) at = end
-          else if (bytes[at] === OPEN_BRACE && scanEnvelope(bytes, at) === null && !isLast && bytes.length - at <= maxItemBytes) break
+          const span = scanEnvelope(bytes, at)
+          const end = takeEnvelope(bytes, span, items)
+          if (end !== null) {
+            lineNumber += countLineFeeds(bytes, at, end)
+            at = end
+          } else if (bytes[at] === OPEN_BRACE && span === null && !isLast && bytes.length - at <= maxItemBytes) break
           else state = 'lines'
           continue
         }
@@ -78,20 +101,28 @@ export function openLogCutter (maxEventBytes: number) {
         const end = ends(at)
         if (end === -1 && !isLast) {
           if (state === 'lines' && bytes.length - at > maxItemBytes) {
-            tooLong++
+            leaveOut()
             state = 'skip'
           }
           if (state === 'skip') at = bytes.length
           break
         }
-        if (state === 'lines') takeLine(bytes, at, end === -1 ? bytes.length : end, items)
-        else state = 'lines'
+        if (state === 'skip') state = 'lines'
+        else if (!takeLine(bytes, at, end === -1 ? bytes.length : end, items)) leaveOut()
+        if (bytes[end] === LINE_FEED) lineNumber++
         at = end === -1 ? bytes.length : end + 1
       }
       rest = bytes.subarray(at)
-      return { bytes, items }
+      return { bytes, items, tooLong: tooLongHere }
     },
   }
+}
+
+function countLineFeeds (bytes: Uint8Array, start: number, end: number): number {
+  const part = bytes.subarray(start, end)
+  let count = 0
+  for (let at = part.indexOf(LINE_FEED); at !== -1; at = part.indexOf(LINE_FEED, at + 1)) count++
+  return count
 }
 
 /** Gives the offset of the line's CR or LF at or behind an offset that only grows; -1 without. Each byte is looked at once for each of them. */

@@ -15,18 +15,24 @@ export interface LogFileOptions {
   readonly arrivalUs: number
   readonly maxEventBytes: number
   readonly signal?: AbortSignal
-  /** Is told after each piece of the file how much of it was read: bytes as they are in the file, and events stored. */
+  /** Is told again and again how much of the file was read, in bytes as they are in it, and how many events are stored. */
   readonly onProgress?: (read: { readonly bytes: number, readonly stored: number }) => void
 }
 
-/** An envelope that the store refused, as HEC would; `number` counts the envelopes and lines of the file from 1. */
-export interface RefusedItem { readonly number: number, readonly code: FaultCode }
+/** An envelope that the store refused, as HEC would; `number` counts the envelopes and lines of the file from 1, `line` is where it begins. */
+export interface RefusedItem { readonly number: number, readonly line: number, readonly code: FaultCode }
 
 /** What became of a file. All that was not stored is counted. */
 export interface LogFileOutcome {
   readonly stored: number
   /** Lines and envelopes longer than an event may be. */
   readonly tooLong: number
+  /** The first lines where something was too long. */
+  readonly firstTooLong: readonly number[]
+  /** Lines that begin as a JSON object and are none; they are stored as text. */
+  readonly broken: number
+  /** The first of them. */
+  readonly firstBroken: readonly number[]
   readonly refused: number
   /** The first of those that were refused. */
   readonly firstRefused: readonly RefusedItem[]
@@ -40,6 +46,12 @@ const PIECE_BYTES = 1 << 20
 /** A fault ends the reading of a request, and what is behind it is sent again: so it may not be much. */
 const MAX_REQUEST_ITEMS = 500
 
+/**
+ * So much may be on its way to the store while the file is read on: the writer then always has a commit's worth to do, and no more is in
+ * memory. One request that is larger goes alone.
+ */
+const MAX_BYTES_UNDERWAY = 8 << 20
+
 /** So many refused items are named. */
 const MAX_NAMED = 10
 
@@ -49,19 +61,29 @@ const MAX_NAMED = 10
  * The store must not look for requests that are sent again: a log may say the same twice.
  */
 export async function appendLogFile (events: EventStore, path: string, options: LogFileOptions): Promise<LogFileOutcome> {
-  const cutter = openLogCutter(options.maxEventBytes)
-  const totals = { stored: 0, refused: 0, skipped: 0 }
-  const firstRefused: RefusedItem[] = []
-  let number = 0
-  const file = createReadStream(path, { highWaterMark: PIECE_BYTES })
+  return appendLog(events, path, createReadStream(path, { highWaterMark: PIECE_BYTES }), options)
+}
 
-  const refuse = (count: number, code: FaultCode, first: number) => {
-    totals.refused += count
-    for (let i = 0; i < count && firstRefused.length < MAX_NAMED; i++) firstRefused.push({ number: first + i, code })
+/** The same of a stream, which is closed in the end; `name` is what errors call it. */
+export async function appendLog (events: EventStore, name: string, stream: Readable, options: LogFileOptions): Promise<LogFileOutcome> {
+  const cutter = openLogCutter(options.maxEventBytes)
+  const totals = { stored: 0, refused: 0, skipped: 0, broken: 0 }
+  const firstRefused: RefusedItem[] = []
+  const firstTooLong: number[] = []
+  const firstBroken: number[] = []
+  const underway = openUnderway(MAX_BYTES_UNDERWAY)
+  let bytesRead = 0
+  let number = 0
+
+  /** Requests end in any order, where parts of them had to be sent again. */
+  const refuse = (items: readonly LogItem[], code: FaultCode, first: number) => {
+    totals.refused += items.length
+    firstRefused.push(...items.slice(0, MAX_NAMED).map(({ line }, i) => ({ number: first + i, line, code })))
+    firstRefused.sort((a, b) => a.number - b.number).splice(MAX_NAMED)
   }
 
   /** Items of one kind, in as many requests as it takes to get past those that are refused. */
-  async function append (bytes: Uint8Array, items: readonly LogItem[]): Promise<void> {
+  async function append (bytes: Uint8Array, items: readonly LogItem[], before: number): Promise<void> {
     for (let from = 0; from < items.length;) {
       const left = items.slice(from)
       const { stored, skipped, fault } = await events.append(toRequest(bytes, left, options))
@@ -71,48 +93,82 @@ export async function appendLogFile (events: EventStore, path: string, options: 
       // Of the faults a line can have, only an index that doesn't exist is left: it is that of all lines.
       const place = left[0]!.kind === 'line' ? 0 : fault.code === 7 ? fault.number - 1 : fault.number
       const count = left[0]!.kind === 'line' ? left.length : 1
-      refuse(count, fault.code, number + from + place + 1)
+      refuse(left.slice(place, place + count), fault.code, before + from + place + 1)
       from += place + count
     }
-    number += items.length
+    options.onProgress?.({ bytes: bytesRead, stored: totals.stored })
   }
 
-  async function appendAll ({ bytes, items }: CutLog): Promise<void> {
+  async function appendAll ({ bytes, items, tooLong }: CutLog): Promise<void> {
+    firstTooLong.push(...tooLong.slice(0, MAX_NAMED - firstTooLong.length))
+    for (const { line, isBroken } of items) if (isBroken && totals.broken++ < MAX_NAMED) firstBroken.push(line)
     for (let start = 0; start < items.length;) {
       let end = start + 1
       while (end < items.length && end - start < MAX_REQUEST_ITEMS && items[end]!.kind === items[start]!.kind) end++
-      await append(bytes, items.slice(start, end))
+      const part = items.slice(start, end)
+      const before = number
+      await underway.start(part.at(-1)!.end - part[0]!.start, () => append(bytes, part, before))
+      number += part.length
       start = end
     }
-    options.onProgress?.({ bytes: file.bytesRead, stored: totals.stored })
   }
 
   try {
-    for await (const piece of unzipped(path, file)) {
+    for await (const piece of unzipped(name, stream, count => { bytesRead += count })) {
       if (options.signal?.aborted === true) throw new AppError('unavailable', 'the reading was stopped')
       await appendAll(cutter.cut(piece, false))
     }
+    await appendAll(cutter.cut(new Uint8Array(0), true))
   } finally {
-    file.destroy()
+    stream.destroy()
+    await underway.end()
   }
-  await appendAll(cutter.cut(new Uint8Array(0), true))
-  return { ...totals, tooLong: cutter.tooLong, firstRefused }
+  return { ...totals, tooLong: cutter.tooLong, firstTooLong, firstBroken, firstRefused }
 }
 
-async function * unzipped (path: string, file: Readable): AsyncGenerator<Uint8Array> {
+/** Runs work of a size as long as all that runs is no more than `maxBytes`. What fails is thrown by the next call. */
+function openUnderway (maxBytes: number) {
+  const running = new Set<Promise<void>>()
+  let bytes = 0
+  let failure: { readonly error: unknown } | null = null
+
+  async function wait (isEnough: () => boolean): Promise<void> {
+    while (!isEnough()) await Promise.race(running)
+    if (failure !== null) throw failure.error
+  }
+
+  return {
+    /** Resolves when there is room for it, and it has begun. */
+    async start (size: number, work: () => Promise<void>): Promise<void> {
+      await wait(() => running.size === 0 || bytes + size <= maxBytes)
+      bytes += size
+      const one: Promise<void> = work().catch((error: unknown) => { failure ??= { error } }).finally(() => {
+        bytes -= size
+        running.delete(one)
+      })
+      running.add(one)
+    },
+    /** Resolves when all has ended. */
+    end: () => wait(() => running.size === 0),
+  }
+}
+
+async function * unzipped (name: string, stream: Readable, onRead: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   try {
-    const pieces = file[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+    const pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
     const first = await pieces.next()
     if (first.done === true) return
     async function * all () {
-      yield first.value
-      for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value
+      for (let next = first; next.done !== true; next = await pieces.next()) {
+        onRead(next.value.length)
+        yield next.value
+      }
     }
     const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b
     if (!isGzip) yield * all()
     else yield * pipeline(Readable.from(all()), createGunzip({ chunkSize: PIECE_BYTES }), () => {}) // its errors come out of the gunzip
   } catch (cause) { // of the reading alone: what the consumer throws doesn't come here
-    throw new AppError('invalid', `${path} can't be read: ${(cause as Error).message}`, { cause })
+    throw new AppError('invalid', `${name} can't be read: ${(cause as Error).message}`, { cause })
   }
 }
 

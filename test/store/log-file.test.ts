@@ -26,7 +26,7 @@ async function load (t: Test, content: string | Buffer, maxEventBytes = 5 << 20)
   return { outcome, events: found.map(({ event }): Loaded => event) }
 }
 
-const WELL = { refused: 0, skipped: 0, tooLong: 0, firstRefused: [] }
+const WELL = { refused: 0, skipped: 0, tooLong: 0, firstTooLong: [], broken: 0, firstBroken: [], firstRefused: [] }
 
 t.test('a log of bare events has each as its line says it, dated by itself and with the sourcetype of its kind', async t => {
   const connect = '{"process_connect":{"destination_port":80},"time":"2026-03-10T11:05:11Z"}'
@@ -57,7 +57,7 @@ t.test('envelopes say their own time and metadata; without a time the event says
 t.test('lines of text have the time that they say, else that of the arrival', async t => {
   const { outcome, events } = await load(t, '2026-03-10T10:00:00+01:00 a line\nno time at all\n{not json\n{"event":"x","level":"info"}\n')
 
-  t.strictSame(outcome, { ...WELL, stored: 4 })
+  t.strictSame(outcome, { ...WELL, stored: 4, broken: 1, firstBroken: [3] })
   t.match(events, [
     { time: Date.parse('2026-03-10T09:00:00Z') / 1000, raw: '2026-03-10T10:00:00+01:00 a line' },
     { time: ARRIVAL_MS / 1000, raw: 'no time at all' },
@@ -70,7 +70,7 @@ t.test('what is broken is stored as the line it is, and what follows is read as 
   const envelope = '{"time":1773140000,"event":"good"}'
   const { outcome, events } = await load(t, `${envelope}{"time":1,"event":{"cut\n${envelope}${envelope}\n${envelope} rest\n`)
 
-  t.strictSame(outcome, { ...WELL, stored: 5 })
+  t.strictSame(outcome, { ...WELL, stored: 5, broken: 2, firstBroken: [1, 3] })
   t.strictSame(events.map(({ raw }) => raw), ['good', '{"time":1,"event":{"cut', 'good', 'good', `${envelope} rest`])
 })
 
@@ -81,8 +81,8 @@ t.test('envelopes that HEC refuses are counted and named, and take no others wit
   ].join('\n'))
 
   t.strictSame(outcome, {
-    stored: 3, tooLong: 0, refused: 4, skipped: 1,
-    firstRefused: [{ number: 2, code: 15 }, { number: 4, code: 13 }, { number: 5, code: 7 }, { number: 6, code: 12 }],
+    ...WELL, stored: 3, refused: 4, skipped: 1,
+    firstRefused: [{ number: 2, line: 2, code: 15 }, { number: 4, line: 4, code: 13 }, { number: 5, line: 5, code: 7 }, { number: 6, line: 6, code: 12 }],
   })
   t.equal(events.length, 3)
 })
@@ -99,7 +99,7 @@ t.test('a line longer than an event may be is counted, wherever it is', async t 
   for (const content of [`a\n${long}\nb`, `{"event":"a"}\n${long}\n{"event":"b"}`, `a\n${long.slice(0, 2_000)}\nb`]) {
     const { outcome, events } = await load(t, content, 1_000)
 
-    t.match(outcome, { stored: 2, tooLong: 1, refused: 0 })
+    t.match(outcome, { stored: 2, tooLong: 1, firstTooLong: [2], refused: 0 })
     t.strictSame(events.map(({ raw }) => raw), ['a', 'b'])
   }
 })
@@ -135,8 +135,8 @@ t.test('however a log is cut into pieces, its items are the same', async t => {
   const itemsOf = (pieces: readonly Buffer[], maxEventBytes: number) => {
     const cutter = openLogCutter(maxEventBytes)
     const found = [...pieces, null].flatMap(piece => {
-      const { bytes, items } = cutter.cut(piece ?? Buffer.alloc(0), piece === null)
-      return items.map(({ kind, start, end }) => `${kind} ${Buffer.from(bytes.subarray(start, end)).toString()}`)
+      const { bytes, items, tooLong } = cutter.cut(piece ?? Buffer.alloc(0), piece === null)
+      return [...items.map(({ kind, start, end, line, isBroken }) => `${kind} ${line} ${isBroken} ${Buffer.from(bytes.subarray(start, end)).toString()}`), ...tooLong.map(line => `too long ${line}`)]
     })
     return { found, tooLong: cutter.tooLong }
   }
