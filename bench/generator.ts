@@ -95,14 +95,24 @@ export function openGenerator ({ seed, startUs, stepUs }: GeneratorOptions) {
   function envelope (): string {
     const { pod, json } = nextEvent()
     const seconds = `${Math.floor(timeUs / 1_000_000)}.${String(timeUs % 1_000_000).padStart(6, '0')}`
+    count(json)
+    return `{"time":${seconds},"host":"${pod.node}","source":"/var/run/cilium/tetragon/tetragon.log","sourcetype":"cisco:isovalent","event":${json}}`
+  }
+
+  function count (json: string): void {
     timeUs += stepUs
     events++
     eventBytes += json.length
-    return `{"time":${seconds},"host":"${pod.node}","source":"/var/run/cilium/tetragon/tetragon.log","sourcetype":"cisco:isovalent","event":${json}}`
   }
 
   return {
     envelope,
+    /** The next event as a line of the agent's log, without its line break. All ASCII. */
+    line (): string {
+      const { json } = nextEvent()
+      count(json)
+      return json
+    },
     /** A request's body of so many events, in memory of its own. */
     body (count: number): ArrayBuffer {
       const text = Array.from({ length: count }, envelope).join('\n')

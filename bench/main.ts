@@ -7,6 +7,7 @@ import { measureDisk } from './disk.js'
 import { measureIngest } from './ingest.js'
 import type { Figures } from './report.js'
 import { formatReport } from './report.js'
+import { measureScan } from './scan.js'
 import { measureShared } from './shared.js'
 import { runWriterLoop } from './writer-loop.js'
 
@@ -27,6 +28,8 @@ const SLOT_MS = Date.parse('2026-03-10T12:00:00Z')
 const EVENTS_PER_REQUEST = [100, 10, 1]
 /** Commits of few events are slow, and a share of the events is enough to know how slow. */
 const LOOP_SHARE: Readonly<Record<number, number>> = { 100: 1, 10: 0.05, 1: 0.02 }
+/** Enough to know its rate; the file takes 4 KB an event. */
+const SCAN_EVENTS = 300_000
 /** Without push-down it is a matter of minutes for a million. */
 const NOT_PUSHED_EVENTS = 100_000
 
@@ -66,11 +69,15 @@ async function measure (dir: string, signal: AbortSignal): Promise<Figures> {
     })
     return { loop, disk: measureDisk(dataDir) }
   })
+  say('scan of a log file')
+  const scan = await measureScan({
+    dir, events: Math.min(events, SCAN_EVENTS), startUs: window.earliestUs, spanUs: window.latestUs - window.earliestUs, arrivalUs: SLOT_MS * 1_000,
+  })
   say('detection')
   const detection = await measureDetection(dataDirOf(dir, EVENTS_PER_REQUEST[0]!), seed, window, Math.min(0.3, NOT_PUSHED_EVENTS / events))
   say('searches that read events')
   const shared = await measureShared(dataDirOf(dir, EVENTS_PER_REQUEST[0]!), window, Math.min(0.3, NOT_PUSHED_EVENTS / events))
-  return { ingest, writers, detection, shared }
+  return { ingest, writers, scan, detection, shared }
 }
 
 function dataDirOf (dir: string, eventsPerRequest: number): string {

@@ -2,12 +2,14 @@ import { formatTable } from '../src/commands/table.js'
 import type { DetectionFigures } from './detection.js'
 import type { DiskFigures } from './disk.js'
 import type { IngestFigures } from './ingest.js'
+import type { ScanFigures } from './scan.js'
 import type { SharedFigures } from './shared.js'
 import type { WriterLoopFigures } from './writer-loop.js'
 
 export interface Figures {
   readonly ingest: readonly IngestFigures[]
   readonly writers: readonly { readonly loop: WriterLoopFigures, readonly disk: DiskFigures }[]
+  readonly scan: ScanFigures
   readonly detection: DetectionFigures
   readonly shared: SharedFigures
 }
@@ -22,10 +24,11 @@ const INGEST_GOALS: Readonly<Record<number, { readonly name: string, readonly sh
 const HEADINGS = ['what', 'figure', 'beside', 'ratio', 'goal']
 
 /** The one table. It judges nothing: a goal stands beside its figure. */
-export function formatReport ({ ingest, writers, detection, shared }: Figures): string {
+export function formatReport ({ ingest, writers, scan, detection, shared }: Figures): string {
   return formatTable(HEADINGS, [
     ...ingest.flatMap(toIngestRows),
     ...writers.map(({ loop }) => toLimitRow(loop, ingest)),
+    toScanRow(scan, writers[0]!.loop),
     ...writers.map(({ loop, disk }) => toDiskRow(loop, disk)),
     ...toTableRows(writers[0]!),
     ...toDetectionRows(detection),
@@ -48,6 +51,10 @@ function toIngestRows ({ eventsPerRequest, bare, peak, half, peakBytes }: Ingest
 function toLimitRow ({ eventsPerRequest, eventsPerSecond }: WriterLoopFigures, ingest: readonly IngestFigures[]): string[] {
   const peak = ingest.find(one => one.eventsPerRequest === eventsPerRequest)!.peak.eventsPerSecond
   return [`writer without HTTP, 16 × ${eventsPerRequest} a commit`, rate(eventsPerSecond), `HEC ingest ${rate(peak)}`, percent(peak / eventsPerSecond), '']
+}
+
+function toScanRow ({ events, eventsPerSecond, bytes }: ScanFigures, { eventsPerSecond: bare }: WriterLoopFigures): string[] {
+  return [`scan, a log of ${events.toLocaleString('en')} events`, `${rate(eventsPerSecond)}, ${megabytes(bytes / events * eventsPerSecond)}/s`, `writer without HTTP ${rate(bare)}`, percent(eventsPerSecond / bare), 'P11 ≥ 100 %']
 }
 
 function toDiskRow ({ eventsPerRequest, events, rawBytes }: WriterLoopFigures, disk: DiskFigures): string[] {

@@ -87,16 +87,35 @@ export function parseJsonObject (text: string): object | null {
 /** Whether no array or object of a JSON text lies deeper than MAX_JSON_DEPTH. Of text that is no JSON it says nothing. */
 export function isShallow (text: string): boolean {
   let depth = 0
-  let inString = false
   for (let at = 0; at < text.length; at++) {
-    const char = text[at]
-    if (inString) {
-      if (char === '\\') at++
-      else if (char === '"') inString = false
-    } else if (char === '"') inString = true
-    else if (char === '{' || char === '[') {
-      if (++depth > MAX_JSON_DEPTH) return false
-    } else if (char === '}' || char === ']') depth--
+    switch (text.charCodeAt(at)) {
+      case QUOTE:
+        at = endOfString(text, at)
+        break
+      case OPEN_BRACE:
+      case OPEN_BRACKET:
+        if (++depth > MAX_JSON_DEPTH) return false
+        break
+      case CLOSE_BRACE:
+      case CLOSE_BRACKET: depth--
+    }
   }
   return true
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** The offset of the quote that ends the string whose first quote is at `at`: the next one with an even number of backslashes before it. */
+function endOfString (text: string, at: number): number {
+  for (let end = text.indexOf('"', at + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end - 1
+    while (text.charCodeAt(before) === BACKSLASH) before--
+    if ((end - before) % 2 === 1) return end
+  }
+  return text.length
 }

@@ -5,6 +5,7 @@ import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
 import { compare, usage as compareUsage } from './commands/compare.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
+import { scan, usage as scanUsage } from './commands/scan.js'
 import { serve, usage as serveUsage } from './commands/serve.js'
 import { test, usage as testUsage } from './commands/test.js'
 import { token, usage as tokenUsage } from './commands/token.js'
@@ -19,6 +20,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   check: { run: check, usage: checkUsage },
   test: { run: test, usage: testUsage },
   compare: { run: compare, usage: compareUsage },
+  scan: { run: scan, usage: scanUsage },
   token: { run: token, usage: tokenUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',

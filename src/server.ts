@@ -269,7 +269,8 @@ export function readFolders (folders: Folders, { detections: { macros, lookups }
   }
 }
 
-function checkOverrides ({ detections: { overrides } }: Config, ids: readonly string[]): void {
+/** Throws ConfigError where the configuration overrides a detection that isn't there. */
+export function checkOverrides ({ detections: { overrides } }: Config, ids: readonly string[]): void {
   const unknown = Object.keys(overrides).find(id => !ids.includes(id))
   if (unknown !== undefined) throw new ConfigError(`detections.overrides.${unknown}: there is no such detection`)
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { ConfigError, loadConfig } from '../config.js'
+import { loadConfig } from '../config.js'
 import type { Config } from '../config.js'
 import type { ActiveDetection } from '../detect/active.js'
 import { activate, noSetting } from '../detect/active.js'
@@ -10,7 +10,7 @@ import type { Problem } from '../detect/place.js'
 import { toKnowledge } from '../detect/search.js'
 import { openSlotSamples } from '../detect/warnings.js'
 import { buildFieldTables } from '../fields/field-tables.js'
-import { foldersOf, readFolders } from '../server.js'
+import { checkOverrides, foldersOf, readFolders } from '../server.js'
 import { escapeControls, SplError } from '../spl/errors.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
@@ -60,8 +60,7 @@ export function readContent (config: Config, paths: readonly string[]): FolderCo
   const folders = foldersOf(config)
   if (paths.length > 0) return readFolders(openFolders({ ...folders, shipped: [], paths }), config)
   const content = readFolders(openFolders(folders), config)
-  const unknown = Object.keys(config.detections.overrides).find(id => !content.detections.some(one => one.id === id))
-  if (unknown !== undefined) throw new ConfigError(`detections.overrides.${unknown}: there is no such detection`)
+  checkOverrides(config, content.detections.map(({ id }) => id))
   return content
 }
 

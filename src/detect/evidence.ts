@@ -11,7 +11,8 @@ import { countEvents } from './search.js'
 /** The most events that are kept with a finding. */
 const MAX_EVIDENCE_EVENTS = 100
 
-const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
+/** Meets every event. */
+export const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
 
 /** The events behind a row: the event that it is, or those of the base predicate, the row's BY values, its bin within the window. */
 export async function findEvidence (plan: SearchPlan, row: Row, window: Window, position: Position, { events, signal }: { events: EventStore, signal: AbortSignal }): Promise<Evidence> {

@@ -7,11 +7,10 @@ import type { Predicate } from '../spl/ast.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { contributingPredicate } from '../spl/plan.js'
 import type { EventStore, Position } from '../store/events.js'
-import { binOf } from './evidence.js'
+import { binOf, EVERY } from './evidence.js'
 import { countEvents } from './search.js'
 
 const NOWHERE = { start: 0, end: 0 }
-const EVERY: Predicate = { kind: 'all', span: NOWHERE }
 
 /** How many events are looked at for fields that they don't have of themselves. */
 const LOOKED_AT = 100

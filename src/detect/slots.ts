@@ -12,6 +12,11 @@ export function * slotsWithin ({ nextSlot, windowOf }: Scheduled, { earliestUs, 
   for (; windowOf(slotMs).latestUs <= latestUs; slotMs = nextSlot(slotMs)) yield slotMs
 }
 
+/** The first slot whose window ends after a time, so that it may hold an event of that time. */
+export function firstSlotEndingAfter ({ nextSlot, windowOf }: Scheduled, timeUs: number): number {
+  return nextSlot(firstTimeMs(ms => windowOf(ms).latestUs > timeUs, timeUs / 1000) - 1)
+}
+
 /** The first moment at which `isReached`, which from then on stays true, as the ends of windows never go back in time. */
 function firstTimeMs (isReached: (ms: number) => boolean, nearMs: number): number {
   let before = Math.floor(nearMs)

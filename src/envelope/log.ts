@@ -1,4 +1,5 @@
 import { isEnvelope } from './envelope.js'
+import { openLineEnds } from './lines.js'
 import type { ByteSpan, EnvelopeSpan } from './scan.js'
 import { scanEnvelope, skipSpace } from './scan.js'
 
@@ -15,7 +16,6 @@ export interface LogItem extends ByteSpan {
 export interface CutLog { readonly bytes: Uint8Array, readonly items: readonly LogItem[], readonly tooLong: readonly number[] }
 
 const LINE_FEED = 0x0a
-const CARRIAGE_RETURN = 0x0d
 const OPEN_BRACE = 0x7b
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
 
@@ -119,24 +119,8 @@ export function openLogCutter (maxEventBytes: number) {
 }
 
 function countLineFeeds (bytes: Uint8Array, start: number, end: number): number {
-  const part = bytes.subarray(start, end)
+  const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
   let count = 0
   for (let at = part.indexOf(LINE_FEED); at !== -1; at = part.indexOf(LINE_FEED, at + 1)) count++
   return count
-}
-
-/** Gives the offset of the line's CR or LF at or behind an offset that only grows; -1 without. Each byte is looked at once for each of them. */
-function openLineEnds (bytes: Uint8Array): (at: number) => number {
-  const next = (byte: number) => {
-    let found = -2
-    return (at: number) => {
-      if (found !== -1 && found < at) found = bytes.indexOf(byte, at)
-      return found === -1 ? Infinity : found
-    }
-  }
-  const [lineFeed, carriageReturn] = [next(LINE_FEED), next(CARRIAGE_RETURN)]
-  return at => {
-    const end = Math.min(lineFeed(at), carriageReturn(at))
-    return end === Infinity ? -1 : end
-  }
 }

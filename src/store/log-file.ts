@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { pipeline, Readable } from 'node:stream'
+import { addAbortSignal, pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { FaultCode } from '../envelope/envelope.js'
 import type { CutLog, LogItem } from '../envelope/log.js'
@@ -113,16 +113,22 @@ export async function appendLog (events: EventStore, name: string, stream: Reada
     }
   }
 
+  const { signal } = options
+  if (signal !== undefined) addAbortSignal(signal, stream) // also while nothing comes
   try {
     for await (const piece of unzipped(name, stream, count => { bytesRead += count })) {
-      if (options.signal?.aborted === true) throw new AppError('unavailable', 'the reading was stopped')
+      signal?.throwIfAborted()
       await appendAll(cutter.cut(piece, false))
     }
     await appendAll(cutter.cut(new Uint8Array(0), true))
+  } catch (cause) {
+    if (signal?.aborted === true) throw new AppError('unavailable', 'the reading was stopped', { cause })
+    throw cause
   } finally {
     stream.destroy()
     await underway.end()
   }
+  options.onProgress?.({ bytes: bytesRead, stored: totals.stored })
   return { ...totals, tooLong: cutter.tooLong, firstTooLong, firstBroken, firstRefused }
 }
 

@@ -118,6 +118,7 @@ export function openFindingStore (db: Database.Database) {
   const selectPage = db.prepare<object, FindingRow>(`
     SELECT * FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
   `)
+  const selectAll = db.prepare<[], FindingRow>('SELECT * FROM finding ORDER BY time_us, detection_id, id')
   const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
 
   function write (draft: FindingDraft, run: RunRecord, position: Position, isAfter: (a: Position, b: Position) => boolean): keyof RunCounts {
@@ -171,6 +172,10 @@ export function openFindingStore (db: Database.Database) {
     /** Newest event time first, after the finding `before` where given. */
     list (filter: FindingFilter, limit: number, before?: { readonly timeUs: number, readonly id: string }): Finding[] {
       return selectPage.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
+    },
+    /** All there are, the oldest event time first, of equal ones by detection; read as they are taken. */
+    * each (): Generator<Finding> {
+      for (const row of selectAll.iterate()) yield toFinding(row)
     },
     count: (filter: FindingFilter): number => selectCount.get(toParams(filter)) ?? 0,
     get (id: string): Finding | undefined {
