@@ -86,6 +86,8 @@ export function parseJsonObject (text: string): object | null {
 
 /** Whether no array or object of a JSON text lies deeper than MAX_JSON_DEPTH. Of text that is no JSON it says nothing. */
 export function isShallow (text: string): boolean {
+  // Of most texts the number of brackets says it already, and that is looked for natively.
+  if (countUpTo(text, '{', MAX_JSON_DEPTH) + countUpTo(text, '[', MAX_JSON_DEPTH) <= MAX_JSON_DEPTH) return true
   let depth = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
@@ -101,6 +103,13 @@ export function isShallow (text: string): boolean {
     }
   }
   return true
+}
+
+/** How often a text has a character; one more than `most` where it is more. */
+function countUpTo (text: string, char: string, most: number): number {
+  let count = 0
+  for (let at = text.indexOf(char); at !== -1 && count <= most; at = text.indexOf(char, at + 1)) count++
+  return count
 }
 
 const QUOTE = 0x22
