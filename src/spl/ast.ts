@@ -50,7 +50,8 @@ export interface Aggregate {
 }
 
 export interface SearchStage { readonly kind: 'search', readonly predicate: Predicate, readonly span: Span }
-export interface BinStage { readonly kind: 'bin', readonly field: string, readonly spanSeconds: number, readonly as: string, readonly span: Span }
+/** `days`: the span is so many days of the run's time zone, which need not have 24 hours (R21). */
+export interface BinStage { readonly kind: 'bin', readonly field: string, readonly spanSeconds: number, readonly days?: number, readonly as: string, readonly span: Span }
 export interface StatsStage { readonly kind: 'stats', readonly aggregates: readonly Aggregate[], readonly by: readonly string[], readonly span: Span }
 export interface EvalStage { readonly kind: 'eval', readonly assignments: readonly { readonly field: string, readonly expr: Expr }[], readonly span: Span }
 export interface WhereStage { readonly kind: 'where', readonly expr: Expr, readonly span: Span }

@@ -6,11 +6,14 @@ import { parseAny, parseCondition, parseValue } from './parse-expression.js'
 import { checkField } from './parse-predicate.js'
 import { DEFAULT_TIME_FORMAT, parseTimeFormat } from './strftime.js'
 
-/** Spellings of the units of a span, in seconds. Longer ones snap to local midnight (R21), which isn't supported. */
+const DAY = 86_400
+
+/** Spellings of the units of a span, in seconds. Days are those of the time zone (R21); longer units aren't supported. */
 const SPAN_UNITS: ReadonlyMap<string, number> = new Map([
   ...['s', 'sec', 'secs', 'second', 'seconds'].map(name => [name, 1] as const),
   ...['m', 'min', 'mins', 'minute', 'minutes'].map(name => [name, 60] as const),
   ...['h', 'hr', 'hrs', 'hour', 'hours'].map(name => [name, 3600] as const),
+  ...['d', 'day', 'days'].map(name => [name, DAY] as const),
 ])
 
 /** Spans up to about 317 years, which keeps every bin an exact number of microseconds. */
@@ -52,7 +55,7 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
 export function parseBin (tokens: Tokens, start: Token): BinStage {
   let field: string | null = null
   let as: string | null = null
-  let span: { seconds: number, hasUnit: boolean } | null = null
+  let span: ParsedSpan | null = null
   while (tokens.next.kind !== 'end') {
     const option = takeOption(tokens, 'bin')
     if (option !== null) {
@@ -65,19 +68,26 @@ export function parseBin (tokens: Tokens, start: Token): BinStage {
   if (field === null) throw tokens.unexpected('a field')
   if (span === null) throw tokens.errorFrom('Expected span=, for example span=5m', start)
   if (!span.hasUnit && field !== '_time') throw tokens.errorFrom('Numeric bins, which Splunk turns into ranges such as 0-10, aren\'t supported; of a time field, write the span with its unit', start)
-  return { kind: 'bin', field, spanSeconds: span.seconds, as: as ?? field, span: tokens.spanFrom(start) }
+  return { kind: 'bin', field, spanSeconds: span.seconds, ...daysOf(span), as: as ?? field, span: tokens.spanFrom(start) }
+}
+
+export interface ParsedSpan { readonly seconds: number, readonly hasUnit: boolean, readonly days: number | null }
+
+/** What a stage has of a span in days. */
+export function daysOf ({ days }: ParsedSpan): { days?: number } {
+  return days === null ? {} : { days }
 }
 
 /** span = number [ unit ]; without a unit it is seconds, and may have up to six decimals */
-export function parseSpan (tokens: Tokens, token: Token): { seconds: number, hasUnit: boolean } {
+export function parseSpan (tokens: Tokens, token: Token): ParsedSpan {
   const [, digits, unit = ''] = /^(\d+(?:\.\d{1,6})?)([a-z]*)$/i.exec(token.text) ?? []
   const scale = unit === '' ? 1 : SPAN_UNITS.get(unit)
   if (digits === undefined || scale === undefined || (unit !== '' && digits.includes('.'))) {
-    throw tokens.error(`Expected a span in seconds, minutes or hours such as 30s, 5m or 1h, found ${quote(token.text)}`, token)
+    throw tokens.error(`Expected a span in seconds, minutes, hours or days such as 30s, 5m, 1h or 1d, found ${quote(token.text)}`, token)
   }
   const seconds = Number(digits) * scale
   if (seconds <= 0 || seconds > MAX_SPAN_SECONDS) throw tokens.error(`The span ${quote(token.text)} is out of range`, token)
-  return { seconds, hasUnit: unit !== '' }
+  return { seconds, hasUnit: unit !== '', days: scale === DAY ? Number(digits) : null }
 }
 
 /** stats = "stats" aggregate { [ "," ] aggregate } [ "BY" field { [ "," ] field } ] (R30–R44) */

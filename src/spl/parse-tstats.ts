@@ -3,7 +3,8 @@ import { nearestHint, quote } from './errors.js'
 import type { DataModel } from './knowledge.js'
 import type { Token, Tokens } from './lex.js'
 import { parsePredicate } from './parse-predicate.js'
-import { Options, parseAggregates, parseField, parseSpan, takeSeparator } from './parse-stages.js'
+import type { ParsedSpan } from './parse-stages.js'
+import { daysOf, Options, parseAggregates, parseField, parseSpan, takeSeparator } from './parse-stages.js'
 import { compileTest } from './stages/search.js'
 import type { FieldTest } from './stages/search.js'
 
@@ -33,7 +34,7 @@ export function parseTstats (tokens: Tokens, start: Token): Stage[] {
   if (computed !== undefined) throw tokens.error('Expressions inside the functions of tstats aren\'t supported; compute them behind it', computed.token)
   const source = tokens.takeKeyword('FROM') ? parseSource(tokens) : { prefix: '', model: null }
   const condition = tokens.takeKeyword('WHERE') ? parseWhere(tokens, source) : null
-  const by = takeBy(tokens) ? parseBy(tokens, source) : { fields: [], spanSeconds: null }
+  const by = takeBy(tokens) ? parseBy(tokens, source) : { fields: [], binSpan: null }
   if (tokens.next.kind !== 'end') throw tokens.unexpected('WHERE, BY or the end of the command')
   const span = tokens.spanFrom(start)
   const own = aggregates.map(({ aggregate, token }) => ({ ...aggregate, field: aggregate.field === null ? null : toOwnName(tokens, source, aggregate.field, token) }))
@@ -42,7 +43,7 @@ export function parseTstats (tokens: Tokens, start: Token): Stage[] {
   return [
     { kind: 'search', predicate: baseOf(source, condition, span), span },
     ...filled.length === 0 ? [] : [{ kind: 'fillnull', value: UNKNOWN, fields: filled, span } as const],
-    ...by.spanSeconds === null ? [] : [{ kind: 'bin', field: '_time', spanSeconds: by.spanSeconds, as: '_time', span } as const],
+    ...by.binSpan === null ? [] : [{ kind: 'bin', field: '_time', spanSeconds: by.binSpan.seconds, ...daysOf(by.binSpan), as: '_time', span } as const],
     { kind: 'stats', aggregates: own, by: by.fields.map(({ own }) => own), span },
     ...renamed.length === 0 ? [] : [{ kind: 'rename', renames: renamed.map(({ name, own }) => ({ field: own, as: name })), span } as const],
   ]
@@ -79,18 +80,18 @@ function parseWhere (tokens: Tokens, source: Source): Predicate {
 }
 
 /** by = { [ "," ] field | "span" "=" span }; a span is that of _time */
-function parseBy (tokens: Tokens, source: Source): { fields: { name: string, own: string }[], spanSeconds: number | null } {
+function parseBy (tokens: Tokens, source: Source): { fields: { name: string, own: string }[], binSpan: ParsedSpan | null } {
   const fields: { name: string, own: string }[] = []
   let time: Token | null = null
-  let spanSeconds: number | null = null
+  let binSpan: ParsedSpan | null = null
   do {
     const token = tokens.next
     const next = tokens.peek(1)
     if (tokens.isKeyword('SPAN') && next.kind === 'symbol' && next.text === '=') {
       tokens.take()
       tokens.take()
-      if (spanSeconds !== null) throw tokens.error('The option "span" is there twice', token)
-      spanSeconds = parseSpan(tokens, tokens.take()).seconds
+      if (binSpan !== null) throw tokens.error('The option "span" is there twice', token)
+      binSpan = parseSpan(tokens, tokens.take())
       continue
     }
     const name = parseField(tokens)
@@ -98,8 +99,8 @@ function parseBy (tokens: Tokens, source: Source): { fields: { name: string, own
     if (name === '_time') time = token
     fields.push({ name, own: toOwnName(tokens, source, name, token) })
   } while (takeSeparator(tokens))
-  if (time !== null && spanSeconds === null) throw tokens.error('Expected span= behind _time, for example BY _time span=5m: a range chosen by the length of the window isn\'t supported', time)
-  return { fields, spanSeconds: time === null ? null : spanSeconds }
+  if (time !== null && binSpan === null) throw tokens.error('Expected span= behind _time, for example BY _time span=5m: a range chosen by the length of the window isn\'t supported', time)
+  return { fields, binSpan: time === null ? null : binSpan }
 }
 
 /** The name that an event has the field under. */

@@ -87,7 +87,7 @@ function pushDown (search: Subsearch, columns: ReadonlySet<string>): Split {
   const rest = search.stages.slice(filters.length)
 
   const first = rest[0]
-  const bin = first !== undefined && isTimeBin(first) ? first : null
+  const bin = first !== undefined && isTimeBin(first) && first.days === undefined ? first : null // a store knows no zones
   const stats = rest[bin === null ? 0 : 1]
   if (stats?.kind === 'stats' && canPush(stats, predicate, columns)) {
     return { query: { predicate, fields: [], bin, stats, order: 'any' }, stages: rest.slice(bin === null ? 1 : 2) }

@@ -16,7 +16,7 @@ function printStages ({ stages }: Subsearch, separator: string): string {
 function printStage (stage: Stage): string {
   switch (stage.kind) {
     case 'search': return `search ${printPredicate(stage.predicate)}`
-    case 'bin': return `bin ${printWord(stage.field)} span=${printSpan(stage.spanSeconds)}${printAs(stage.as, stage.field)}`
+    case 'bin': return `bin ${printWord(stage.field)} span=${stage.days === undefined ? printSpan(stage.spanSeconds) : `${stage.days}d`}${printAs(stage.as, stage.field)}`
     case 'stats': return `stats ${printAggregates(stage)}`
     case 'eval': return printEval(stage)
     case 'where': return `where ${printExpression(stage.expr, 0)}`

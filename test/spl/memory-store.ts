@@ -39,7 +39,7 @@ function answer (query: StoreQuery, events: readonly Fields[]): Row[] {
     const projected = rows.map(row => project(row, query.fields))
     return query.order === 'any' ? projected.reverse() : projected
   }
-  if (query.bin !== null) rows.forEach(compileBin(query.bin))
+  if (query.bin !== null) rows.forEach(compileBin(query.bin, 'UTC'))
   const stats = openStats(query.stats)
   const { by, aggregates } = query.stats
   for (const partition of [rows.filter((_, index) => index % 2 === 1), rows.filter((_, index) => index % 2 === 0)]) {

@@ -256,7 +256,7 @@ t.test('with and without push-down a search gives the same rows', async t => {
   )
   const stage = fc.oneof(
     test.map(text => `search ${text}`),
-    fc.constantFrom('bin _time span=5m', 'bin _time span=0.5', 'bin _time span=1m AS minute', 'bin other span=10s'),
+    fc.constantFrom('bin _time span=5m', 'bin _time span=1d', 'bin _time span=0.5', 'bin _time span=1m AS minute', 'bin other span=10s'),
     fc.constantFrom('eval x=user.host', 'eval user=cmd, y=user+1', 'eval minute=_time-1', 'where user=cmd', 'where isnull(other) OR other>5', 'table user _time host other x', 'convert ctime(_time) AS x'),
     anyRowsStage,
     anyFieldsStage,

@@ -109,7 +109,7 @@ function compileStep (stage: Stage, context: RunContext): Step | null {
     }
     case 'where': return keep(compileWhere(stage, context))
     case 'regex': return keep(compileRegexStage(stage, warn))
-    case 'bin': return change(compileBin(stage))
+    case 'bin': return change(compileBin(stage, context.timeZone))
     case 'eval': return change(compileEval(stage, context))
     case 'convert': return change(compileConvert(stage, context))
     case 'makemv': return change(compileMakemv(stage, warn))

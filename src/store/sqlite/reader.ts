@@ -259,7 +259,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
   const condition = toCondition(query.predicate)
   if (!condition.exact) throw new Error('stats over a field without a column can not be pushed down')
   const stats = openStats(query.stats)
-  const bin = query.bin === null ? null : compileBin(query.bin)
+  const bin = query.bin === null ? null : compileBin(query.bin, job.timeZone)
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
   for (const partition of partitions) {
     partition.prepare(condition.tests, alive)
