@@ -218,9 +218,15 @@ export function parseField (tokens: Tokens, wildcards?: 'with wildcards'): strin
   return wildcards === undefined || !token.text.includes('*') ? checkField(tokens, token) : token.text
 }
 
-/** [ "AS" field ] */
+/** [ "AS" field ]; published content has names such as flags(inherited) without quotes */
 export function parseAs (tokens: Tokens): string | null {
-  return tokens.takeKeyword('AS') ? parseField(tokens) : null
+  if (!tokens.takeKeyword('AS')) return null
+  const name = tokens.next
+  const field = parseField(tokens)
+  if (name.kind !== 'word' || !tokens.isSymbol('(') || tokens.next.start !== name.end) return field
+  while (!tokens.isSymbol(')') && tokens.next.kind !== 'end') tokens.take()
+  tokens.expectSymbol(')', `in the name ${quote(`${field}(`)}`)
+  return tokens.textFrom(name)
 }
 
 /** option = name "=" value. Null where there is none; an option that the command doesn't have is an error. */
