@@ -226,13 +226,13 @@ t.test('whoever stops it finds nothing left behind', async t => {
 
 t.test('whoever reads the findings may go away', async t => {
   const cwd = tempDir(t)
-  const lines = Array.from({ length: 3_000 }, (_, i) => LINES.map(line => line.replaceAll('web-7d4b9-x2x', `pod-${i}`))).flat()
+  const lines = Array.from({ length: 300 }, (_, i) => LINES.map(line => line.replaceAll('web-7d4b9-x2x', `pod-${i}`))).flat()
   writeFileSync(join(cwd, 'a.log'), lines.join('\n'))
   const run = hecate(t, ['scan', 'a.log'], { cwd })
   run.child.stdout.destroy()
 
   t.equal(await run.exited, 0)
-  t.match(run.printed.stderr, /^6,000 events/)
+  t.match(run.printed.stderr, /^600 events/)
 })
 
 t.test('the README scans the sample log', async t => {
