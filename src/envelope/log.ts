@@ -55,7 +55,7 @@ export function openLogCutter (maxEventBytes: number) {
       if (next === null) break
       at = skipSpace(line, next)
     }
-    if (at === end) items.push(...envelopes)
+    if (at === end) for (const one of envelopes) items.push(one)
     else if (end - start > maxEventBytes) return false
     else {
       const isObject = object !== null && skipSpace(line, object.end) === end

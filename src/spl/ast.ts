@@ -5,7 +5,8 @@ export interface Span { readonly start: number, readonly end: number }
  * A condition of the `search` command (R2–R16). `text` is the literal as written, quotes removed and escapes
  * resolved; `*` in it is a wildcard, values are compared without regard to case.
  * `raw` is a word or phrase that `_raw` has between borders of words (R13). `subsearch` is what the rows of a search in brackets say.
- * `is` has no syntax: it asks for exactly this value, as stats tells values apart (R33).
+ * `is` has no syntax: it asks for exactly this value, as stats tells values apart (R33). Nor has `rows`: the fields have the texts of one of the
+ * rows, compared as `=` compares texts without wildcards.
  */
 export type Predicate =
   | { readonly kind: 'all', readonly span: Span }
@@ -15,6 +16,7 @@ export type Predicate =
   | { readonly kind: 'in', readonly field: string, readonly texts: readonly string[], readonly span: Span }
   | { readonly kind: 'is', readonly field: string, readonly value: string | number, readonly span: Span }
   | { readonly kind: 'raw', readonly text: string, readonly span: Span }
+  | { readonly kind: 'rows', readonly fields: readonly string[], readonly rows: readonly (readonly string[])[], readonly span: Span }
   | { readonly kind: 'subsearch', readonly search: Subsearch, readonly span: Span }
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='

@@ -7,7 +7,7 @@ import { hasSubsearch, subsearchesOf } from './subsearch.js'
 import { compileFieldList } from './stages/fields.js'
 import { compileNewName, renameColumns } from './stages/rename.js'
 import { compileColumnTest } from './stages/table.js'
-import { predicateFields } from './stages/search.js'
+import { countTests, predicateFields } from './stages/search.js'
 import { toScalars, toText } from './value.js'
 
 /**
@@ -101,11 +101,14 @@ const PUSHED: ReadonlySet<AggregateFunction> = new Set(['count', 'dc', 'max', 'm
 /** Other aggregates that hang on no order. A sum of numbers with fractions does. */
 const ORDER_FREE: ReadonlySet<AggregateFunction> = new Set([...PUSHED, 'mode', 'perc', 'range'])
 
+/** A store makes a test of its own of each comparison; a condition with more is looked at event by event. */
+export const MAX_PUSHED_TESTS = 500
+
 /** Whether a store that has these columns can do the aggregation itself. It counts events, not a field's values. */
 function canPush (stats: StatsStage, predicate: Predicate, columns: ReadonlySet<string>): boolean {
   const has = (field: string | null): boolean => field === null || field === '_time' || columns.has(field)
   const canMake = ({ function: name, field, expr }: Aggregate) => PUSHED.has(name) && expr === undefined && has(field) && (name !== 'count' || field === null)
-  return stats.by.every(has) && stats.aggregates.every(canMake) && !hasSubsearch(predicate) && [...predicateFields(predicate)].every(has)
+  return stats.by.every(has) && stats.aggregates.every(canMake) && !hasSubsearch(predicate) && countTests(predicate) <= MAX_PUSHED_TESTS && [...predicateFields(predicate)].every(has)
 }
 
 /** The `search` stages that a search begins with: they filter events. */

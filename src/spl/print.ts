@@ -95,6 +95,7 @@ function printPredicate (predicate: Predicate): string {
     case 'in': return `${printWord(predicate.field)} IN (${predicate.texts.map(quoteText).join(', ')})`
     case 'is': return `${printWord(predicate.field)}=${quoteText(String(predicate.value))}` // the nearest that SPL can say
     case 'raw': return quoteText(predicate.text)
+    case 'rows': return `(${predicate.rows.map(texts => `(${predicate.fields.map((field, i) => `${printWord(field)}=${quoteText(texts[i]!)}`).join(' ')})`).join(' OR ')})`
     case 'subsearch': return `[${printStages(predicate.search, ' | ')}]`
     default: return predicate satisfies never
   }

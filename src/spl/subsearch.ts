@@ -1,6 +1,6 @@
 import type { Predicate, Span, Stage, Subsearch } from './ast.js'
-import type { Row } from './row.js'
-import { toScalars, toText } from './value.js'
+import type { Row, Value } from './row.js'
+import { isMultivalue, toKey, toScalars, toText } from './value.js'
 
 /** How many rows of a search in brackets count. Splunk takes 10,000 of a condition's and 50,000 of a join's (limits.conf). */
 export const MAX_SUBSEARCH_ROWS = 50_000
@@ -46,33 +46,49 @@ export function hasSubsearch (predicate: Predicate): boolean {
 
 /** Rows as `format` makes a condition of them: any of the rows, all of its fields, any of a field's values. Of no rows nothing meets it. */
 function toPredicate (rows: readonly Row[], span: Span): Predicate {
-  const alternatives = rows.flatMap(({ values }): Predicate[] => {
-    const terms = [...values].filter(([field]) => !field.startsWith('_')).map(([field, value]): Predicate => {
-      const tests = toScalars(value).map((scalar): Predicate => isWord(field)
-        ? { kind: 'raw', text: toText(scalar), span }
-        : { kind: 'compare', field, op: '=', text: toText(scalar), span })
-      return join('or', tests, span)
-    })
-    return terms.length === 0 ? [] : [join('and', terms, span)]
-  })
-  return alternatives.length === 0 ? { kind: 'not', term: { kind: 'all', span }, span } : join('or', withLists(alternatives, span), span)
+  const tables = new Map<string, { readonly fields: readonly string[], readonly rows: string[][] }>()
+  const alternatives: Predicate[] = []
+  for (const { values } of rows) {
+    const cells = [...values].filter(([field]) => !field.startsWith('_'))
+    if (cells.length === 0) continue
+    const lines = toLines(cells)
+    if (lines === null) {
+      alternatives.push(join('and', cells.map(([field, value]) => anyOf(field, value, span)), span))
+      continue
+    }
+    const fields = cells.map(([field]) => field)
+    const key = toKey(fields)
+    const table = tables.get(key) ?? { fields, rows: [] }
+    for (const line of lines) table.rows.push(line)
+    tables.set(key, table)
+  }
+  const terms = [...[...tables.values()].map(table => ofTable(table, span)), ...alternatives]
+  return terms.length === 0 ? { kind: 'not', term: { kind: 'all', span }, span } : join('or', terms, span)
+}
+
+function anyOf (field: string, value: Value, span: Span): Predicate {
+  return join('or', toScalars(value).map((scalar): Predicate => isWord(field)
+    ? { kind: 'raw', text: toText(scalar), span }
+    : { kind: 'compare', field, op: '=', text: toText(scalar), span }), span)
+}
+
+/** What of a row is compared in a table of rows: of one field each value, of several their texts, if none is a pattern or a network. */
+function toLines (cells: readonly (readonly [field: string, value: Value])[]): string[][] | null {
+  if (cells.some(([field]) => isWord(field))) return null
+  if (cells.length === 1) return toScalars(cells[0]![1]).map(scalar => [toText(scalar)])
+  const texts = cells.flatMap(([, value]) => isMultivalue(value) ? [] : toText(value))
+  return texts.length < cells.length || texts.some(text => text.includes('*') || /^[\d.:a-f]+\/\d+$/i.test(text)) ? null : [texts]
+}
+
+/** Of one field a list. Of several each has a list too, which a store can look up, beside the rows, which say what belongs together. */
+function ofTable ({ fields, rows }: { readonly fields: readonly string[], readonly rows: readonly (readonly string[])[] }, span: Span): Predicate {
+  const lists = fields.map((field, i): Predicate => ({ kind: 'in', field, texts: [...new Set(rows.map(texts => texts[i]!))], span }))
+  return lists.length === 1 ? lists[0]! : { kind: 'and', terms: [...lists, { kind: 'rows', fields, rows, span }], span }
 }
 
 /** Of fields that are called so Splunk puts the value alone into the search. */
 function isWord (field: string): boolean {
   return field === 'search' || field === 'query'
-}
-
-/** Alternatives that compare one and the same field become one list, which is tested at once. */
-function withLists (alternatives: readonly Predicate[], span: Span): Predicate[] {
-  const texts = new Map<string, string[]>()
-  const others: Predicate[] = []
-  for (const one of alternatives) {
-    if (one.kind !== 'compare') others.push(one)
-    else if (texts.has(one.field)) texts.get(one.field)!.push(one.text)
-    else texts.set(one.field, [one.text])
-  }
-  return [...[...texts].map(([field, list]): Predicate => ({ kind: 'in', field, texts: list, span })), ...others]
 }
 
 function join (kind: 'and' | 'or', terms: readonly Predicate[], span: Span): Predicate {

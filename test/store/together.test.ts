@@ -66,3 +66,11 @@ t.test('one that nobody waits for any more stops alone', async t => {
   await t.rejects(first, { code: 'unavailable' })
   t.match((await second).rows, [{ values: new Map([['count', 60]]) }])
 })
+
+t.test('a condition of many comparisons, or of many rows of a search in brackets, is no more than that', async t => {
+  const events = await openFilled(t)
+  const many = Array.from({ length: 2_000 }, (_, n) => `sourcetype=s${n}`).join(' OR ')
+
+  t.match((await search(events, `${many} | stats count`)).rows, [{ values: new Map([['count', 300]]) }])
+  t.match((await search(events, 'a=* [search a=* | table a b] | stats count')).rows, [{ values: new Map([['count', 300]]) }])
+})

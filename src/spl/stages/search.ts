@@ -3,7 +3,7 @@ import type { CompareOp, Predicate } from '../ast.js'
 import { compileWildcard, foldCase } from '../match.js'
 import { compilePhrase } from '../phrase.js'
 import type { Scalar, Value } from '../row.js'
-import { compareUtf8, isMultivalue, toNumber, toScalars, toText } from '../value.js'
+import { compareUtf8, isMultivalue, toKey, toNumber, toScalars, toText } from '../value.js'
 
 /** A predicate that looks at one field. */
 export type FieldTest = Extract<Predicate, { kind: 'compare' | 'in' | 'is' }>
@@ -34,6 +34,7 @@ export function compilePredicate (predicate: Predicate): (get: (field: string) =
       const test = compilePhrase(predicate.text)
       return get => toScalars(get('_raw')).some(raw => test(toText(raw)))
     }
+    case 'rows': return compileRows(predicate)
     case 'subsearch': throw new Error('a search in brackets whose rows are not there yet')
     default: return predicate satisfies never
   }
@@ -115,6 +116,34 @@ function compileOrder (op: Exclude<CompareOp, '=' | '!='>, literal: string): (va
   }
 }
 
+/** Whether the values of the fields, one of each, are those of a row; found at once, however many rows there are. */
+function compileRows ({ fields, rows }: Extract<Predicate, { kind: 'rows' }>): (get: (field: string) => Value | undefined) => boolean {
+  const keyOf = (texts: readonly string[]) => toKey(texts.map(foldCase))
+  const keys = new Set(rows.map(keyOf))
+  return get => {
+    let choices: string[][] = [[]]
+    for (const field of fields) {
+      const texts = toScalars(get(field)).map(toText)
+      choices = choices.flatMap(choice => texts.map(text => [...choice, text]))
+      // Of long multivalues the rows are fewer than the combinations.
+      if (choices.length > MAX_CHOICES) return rows.some(row => fields.every((name, i) => toScalars(get(name)).some(value => foldCase(toText(value)) === foldCase(row[i]!))))
+    }
+    return choices.some(choice => keys.has(keyOf(choice)))
+  }
+}
+
+const MAX_CHOICES = 1_000
+
+/** How many comparisons a condition makes of one event, at most. */
+export function countTests (predicate: Predicate): number {
+  switch (predicate.kind) {
+    case 'and':
+    case 'or': return predicate.terms.reduce((sum, term) => sum + countTests(term), 0)
+    case 'not': return countTests(predicate.term)
+    default: return 1
+  }
+}
+
 /** The fields that a condition looks at, besides those of searches in brackets. */
 export function predicateFields (predicate: Predicate): Set<string> {
   const fields = new Set<string>()
@@ -128,6 +157,7 @@ export function predicateFields (predicate: Predicate): Set<string> {
       case 'in':
       case 'is': fields.add(node.field); return
       case 'raw': fields.add('_raw'); return
+      case 'rows': for (const field of node.fields) fields.add(field); return
       case 'subsearch': return // see hasSubsearch
       default: node satisfies never
     }

@@ -1,5 +1,6 @@
 import type { Predicate } from '../../spl/ast.js'
-import { compileTest } from '../../spl/stages/search.js'
+import { MAX_PUSHED_TESTS } from '../../spl/plan.js'
+import { compileTest, countTests } from '../../spl/stages/search.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Scalar } from '../../event.js'
 import { toSeconds } from '../../event.js'
@@ -29,7 +30,7 @@ export interface Condition {
  */
 export function toCondition (predicate: Predicate, tests: FieldTest[] = []): Condition {
   const terms = predicate.kind === 'and' ? predicate.terms : [predicate]
-  const parts = terms.map(term => emit(term, tests))
+  const parts = terms.map(term => countTests(term) > MAX_PUSHED_TESTS ? null : emit(term, tests))
   const said = parts.filter(part => part !== null)
   return { sql: said.length === 0 ? '1' : join(said, 'AND'), tests, exact: said.length === parts.length }
 }
@@ -47,7 +48,7 @@ function emit (predicate: Predicate, tests: FieldTest[]): string | null {
       return part === null ? null : `NOT ${part}`
     }
     case 'compare': case 'in': case 'is': return emitTest(predicate, tests)
-    case 'raw': case 'subsearch': return null
+    case 'raw': case 'rows': case 'subsearch': return null
     default: return predicate satisfies never
   }
 }
