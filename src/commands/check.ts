@@ -1,19 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { loadConfig } from '../config.js'
-import type { Config } from '../config.js'
 import type { ActiveDetection } from '../detect/active.js'
-import { activate, noSetting } from '../detect/active.js'
-import type { FolderContent } from '../detect/folders.js'
-import { openFolders } from '../detect/folders.js'
 import type { Problem } from '../detect/place.js'
-import { toKnowledge } from '../detect/search.js'
-import { openSlotSamples } from '../detect/warnings.js'
 import { buildFieldTables } from '../fields/field-tables.js'
-import { checkOverrides, foldersOf, readFolders } from '../server.js'
 import { escapeControls, SplError } from '../spl/errors.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
+import { byFile, openActivation, readContent } from './detections.js'
 import { formatJson } from './json.js'
 import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 
@@ -44,24 +38,14 @@ export async function check (context: CommandContext): Promise<number> {
   if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
   const config = loadConfig(toSource(values, context))
   const content = readContent(config, paths.map(path => resolve(context.cwd, path)))
-  const surroundings = { overrides: config.detections.overrides, macros: content.macros, knowledge: toKnowledge(buildFieldTables(config), content.lookups), timeZone: config.timezone, samples: openSlotSamples() }
-  const detections = content.detections.map(one => activate(one, noSetting(one.id), surroundings))
+  const detections = content.detections.map(openActivation(config, content, buildFieldTables(config)))
   const checked = [
     ...detections.map(one => toChecked('detection', one)),
     ...content.macroFiles.map(one => toChecked('macros', { ...one, id: null, notes: [] })),
     ...content.lookupFiles.map(one => toChecked('lookup', { ...one, id: null, notes: [] })),
-  ].sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0)
+  ].sort(byFile)
   context.stdout.write(format === 'json' ? formatJson(toReport(checked)) : formatText(checked))
   return checked.some(({ status }) => status === 'failed') ? 1 : 0
-}
-
-/** The detections of the configuration, or those of paths in their place. Throws ConfigError. */
-export function readContent (config: Config, paths: readonly string[]): FolderContent {
-  const folders = foldersOf(config)
-  if (paths.length > 0) return readFolders(openFolders({ ...folders, shipped: [], paths }), config)
-  const content = readFolders(openFolders(folders), config)
-  checkOverrides(config, content.detections.map(({ id }) => id))
-  return content
 }
 
 function toChecked (kind: CheckedFile['kind'], { file, id, errors, warnings, notes }: Pick<ActiveDetection, 'file' | 'errors' | 'warnings' | 'notes'> & { readonly id: string | null }): CheckedFile {

@@ -7,18 +7,14 @@ import type { Readable } from 'node:stream'
 import type { Config } from '../config.js'
 import { loadConfig } from '../config.js'
 import type { ActiveDetection } from '../detect/active.js'
-import { activate, noSetting } from '../detect/active.js'
 import type { CompiledDefinition } from '../detect/definition.js'
-import { openFolders } from '../detect/folders.js'
 import type { RunDeps } from '../detect/run.js'
 import { findStretch, scanSlots } from '../detect/scan.js'
-import { toKnowledge } from '../detect/search.js'
-import { openSlotSamples } from '../detect/warnings.js'
 import { AppError } from '../errors.js'
+import type { FieldTables } from '../fields/field-tables.js'
 import { buildFieldTables } from '../fields/field-tables.js'
 import { HEC_REPLY } from '../hec/reply.js'
 import { systemClock } from '../schedule/loop.js'
-import { checkOverrides, foldersOf, readFolders } from '../server.js'
 import { escapeControls, nearestHint, quote } from '../spl/errors.js'
 import { openFindingStore } from '../store/control/findings.js'
 import { openControlDatabase } from '../store/control/open.js'
@@ -28,6 +24,7 @@ import { appendLog } from '../store/log-file.js'
 import { openSqliteEvents } from '../store/sqlite/open.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
+import { openActivation, readContent } from './detections.js'
 import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 import type { Progress } from './progress.js'
 import { openProgress } from './progress.js'
@@ -79,7 +76,8 @@ export async function scan (context: CommandContext): Promise<number> {
   const config = loadConfig(toSource(values, context))
   const index = values.index ?? config.indexes[0]!
   if (!config.indexes.includes(index)) throw new UsageError(`--index: ${quote(index)} is not in the indexes of the configuration`)
-  const { runnable, broken } = chooseDetections(config, values.detection)
+  const fieldTables = buildFieldTables(config)
+  const { runnable, broken } = chooseDetections(config, fieldTables, values.detection)
 
   const progress = openProgress(context.stderr)
   let isWhole = true
@@ -97,7 +95,7 @@ export async function scan (context: CommandContext): Promise<number> {
       maxEventBytes: config.hec.max_event_bytes,
       compatibility: config.hec.compatibility,
       resendWindowUs: 0,
-      fieldTables: buildFieldTables(config),
+      fieldTables,
     })
     const control = openControlDatabase(dir)
     control.pragma('synchronous = OFF')
@@ -127,13 +125,12 @@ export async function scan (context: CommandContext): Promise<number> {
 }
 
 /** What was named, or all that is enabled. Throws UsageError for a name that is none. */
-function chooseDetections (config: Config, ids: readonly string[] | undefined): { runnable: CompiledDefinition[], broken: ActiveDetection[] } {
-  const { detections: loaded, macros, lookups } = readFolders(openFolders(foldersOf(config)), config)
-  checkOverrides(config, loaded.map(({ id }) => id))
-  const unknown = ids?.find(id => !loaded.some(one => one.id === id))
-  if (unknown !== undefined) throw new UsageError(`--detection: there is no ${quote(unknown)}${nearestHint(unknown, loaded.map(({ id }) => id))}`)
-  const surroundings = { overrides: config.detections.overrides, macros, knowledge: toKnowledge(buildFieldTables(config), lookups), timeZone: config.timezone, samples: openSlotSamples() }
-  const all = loaded.map(one => activate(one, noSetting(one.id), surroundings))
+function chooseDetections (config: Config, fieldTables: FieldTables, ids: readonly string[] | undefined): { runnable: CompiledDefinition[], broken: ActiveDetection[] } {
+  const content = readContent(config, [])
+  const known = content.detections.map(({ id }) => id)
+  const unknown = ids?.find(id => !known.includes(id))
+  if (unknown !== undefined) throw new UsageError(`--detection: there is no ${quote(unknown)}${nearestHint(unknown, known)}`)
+  const all = content.detections.map(openActivation(config, content, fieldTables))
   const chosen = all.filter(({ id, settings }) => ids === undefined ? settings.enabled : ids.includes(id))
   return { runnable: chosen.flatMap(({ compiled }) => compiled ?? []), broken: chosen.filter(({ compiled }) => compiled === null) }
 }

@@ -1,16 +1,13 @@
 import { resolve } from 'node:path'
 import { loadConfig } from '../config.js'
-import { activate, noSetting } from '../detect/active.js'
 import type { ActiveDetection } from '../detect/active.js'
-import { toKnowledge } from '../detect/search.js'
 import type { TestOutcome, TestRunDeps } from '../detect/test-run.js'
 import { runTest } from '../detect/test-run.js'
 import type { ReadTest } from '../detect/tests.js'
-import { openSlotSamples } from '../detect/warnings.js'
 import { buildFieldTables } from '../fields/field-tables.js'
-import { readContent } from './check.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
+import { byFile, openActivation, readContent } from './detections.js'
 import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 import type { TestedDetection, TestedTest } from './test-report.js'
 import { REPORTS } from './test-report.js'
@@ -30,11 +27,11 @@ export async function test (context: CommandContext): Promise<number> {
   const config = loadConfig(toSource(values, context))
   const content = readContent(config, paths.map(path => resolve(context.cwd, path)))
   const fieldTables = buildFieldTables(config)
-  const surroundings = { overrides: config.detections.overrides, macros: content.macros, knowledge: toKnowledge(fieldTables, content.lookups), timeZone: config.timezone, samples: openSlotSamples() }
+  const activate = openActivation(config, content, fieldTables)
   const deps: TestRunDeps = { indexes: config.indexes, maxEventBytes: config.hec.max_event_bytes, fieldTables, now: Date.now, signal: context.signal }
   const tested: TestedDetection[] = []
-  for (const one of [...content.detections].sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0)) {
-    tested.push(await testDetection(activate(one, noSetting(one.id), surroundings), one.tests, deps))
+  for (const one of [...content.detections].sort(byFile)) {
+    tested.push(await testDetection(activate(one), one.tests, deps))
   }
   context.stdout.write(REPORTS[format as keyof typeof REPORTS](tested))
   return tested.some(({ errors, tests }) => errors.length > 0 || tests.some(({ status }) => status === 'failed')) ? 1 : 0
