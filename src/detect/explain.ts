@@ -6,6 +6,7 @@ import { openFields } from '../fields/fields.js'
 import type { Predicate } from '../spl/ast.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { contributingPredicate } from '../spl/plan.js'
+import { allOf, lacks } from '../spl/predicate.js'
 import type { EventStore, Position } from '../store/events.js'
 import { binOf, EVERY } from './evidence.js'
 import { countEvents } from './search.js'
@@ -43,7 +44,7 @@ export async function explainRow (plan: SearchPlan, key: ReadonlyMap<string, Sca
   const { approximate } = contributingPredicate(plan, [])
   const fields = plan.identity.kind === 'by' ? plan.identity.fields.filter(({ name, computed }) => !computed && name !== '_time' && key.has(name)) : []
   const terms = fields.map(field => keyTerm(plan, field, key.get(field.name)!))
-  const predicate = allOf([base, ...terms])
+  const predicate = allOf([base, ...terms], NOWHERE)
 
   const own = openFields(BUILT_IN_TABLES, () => () => undefined)
   const eventCount = await countEvents(events, predicate, scope)
@@ -52,7 +53,7 @@ export async function explainRow (plan: SearchPlan, key: ReadonlyMap<string, Sca
   const lacking: { field: string, eventCount: number }[] = []
   for (const [index, { name, fillers }] of fields.entries()) {
     if (fillers !== undefined) continue // an event without it is in the row
-    const count = await countEvents(events, allOf([base, lacks(name), ...terms.filter((_, other) => other !== index)]), scope)
+    const count = await countEvents(events, allOf([base, lacks(name, NOWHERE), ...terms.filter((_, other) => other !== index)], NOWHERE), scope)
     if (count > 0) lacking.push({ field: name, eventCount: count })
   }
   return {
@@ -60,7 +61,7 @@ export async function explainRow (plan: SearchPlan, key: ReadonlyMap<string, Sca
     eventCount,
     approximate,
     lastIndexTime: last?.event.index_time ?? null,
-    keyEventCount: await countEvents(events, allOf(terms), scope),
+    keyEventCount: await countEvents(events, allOf(terms, NOWHERE), scope),
     lacking,
     added: fields.map(({ name }) => name).filter(name => sample.some(({ event }) => isAdded(event, name, own))),
   }
@@ -79,15 +80,6 @@ function narrow (plan: SearchPlan, key: ReadonlyMap<string, Scalar>, window: Win
 function keyTerm (plan: SearchPlan, field: Extract<SearchPlan['identity'], { kind: 'by' }>['fields'][number], value: Scalar): Predicate {
   const ofKeyAlone: SearchPlan = { ...plan, query: { ...plan.query, predicate: EVERY }, stages: [], identity: { kind: 'by', fields: [field] } }
   return contributingPredicate(ofKeyAlone, [value]).predicate
-}
-
-function lacks (field: string): Predicate {
-  return { kind: 'not', term: { kind: 'compare', field, op: '=', text: '*', span: NOWHERE }, span: NOWHERE }
-}
-
-function allOf (terms: readonly Predicate[]): Predicate {
-  const asked = terms.filter(({ kind }) => kind !== 'all')
-  return asked.length === 0 ? EVERY : asked.length === 1 ? asked[0]! : { kind: 'and', terms: asked, span: NOWHERE }
 }
 
 /** Where the configuration calculates a field, what the envelope has of it counts as added too: the built-in tables know nothing of it. */

@@ -1,6 +1,7 @@
-import type { CompareOp, Predicate, Span } from './ast.js'
+import type { CompareOp, Predicate } from './ast.js'
 import type { Token, Tokens } from './lex.js'
 import { quote } from './errors.js'
+import { joinTerms } from './predicate.js'
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '!=', '<', '<=', '>', '>='])
 
@@ -190,10 +191,4 @@ export function checkField (tokens: Tokens, token: Token): string {
 /** Boolean words are words only in upper case and without quotes (R2). */
 function isWord (token: Token, text: string): boolean {
   return token.kind === 'word' && token.text === text
-}
-
-/** A list of terms as one node: nested lists of the same kind become one, a single term stands for itself. */
-function joinTerms (kind: 'and' | 'or', terms: readonly Predicate[], span: Span): Predicate {
-  const flat = terms.flatMap(term => term.kind === kind ? term.terms : [term])
-  return flat.length === 1 ? flat[0]! : { kind, terms: flat, span }
 }

@@ -1,10 +1,11 @@
-import type { InputlookupStage, JoinStage, LookupStage, Predicate, Span, Stage } from './ast.js'
+import type { InputlookupStage, JoinStage, LookupStage, Stage } from './ast.js'
 import { nearestHint, quote } from './errors.js'
 import type { Token, Tokens } from './lex.js'
 import type { LookupTable } from './lookup.js'
 import { parseField, Options } from './parse-stages.js'
 import { parseFieldsAndOptions } from './parse-fields.js'
 import { parsePredicate } from './parse-predicate.js'
+import { nothing } from './predicate.js'
 
 /** What join matches at most where the search says no number. */
 const DEFAULT_JOIN_MAX = 1
@@ -57,11 +58,6 @@ function parseColumns (tokens: Tokens, table: LookupTable, isAtEnd: () => boolea
     while (tokens.takeSymbol(','));
   }
   return columns
-}
-
-/** The condition that nothing meets: a table's rows are appended to no events. */
-export function nothing (span: Span): Predicate {
-  return { kind: 'not', term: { kind: 'all', span }, span }
 }
 
 /** inputlookup = "inputlookup" { option } name [ "where" condition ] */

@@ -5,6 +5,7 @@ import type { Token, Tokens } from './lex.js'
 import { parsePredicate } from './parse-predicate.js'
 import type { ParsedSpan } from './parse-stages.js'
 import { daysOf, Options, parseAggregates, parseField, parseSpan, takeSeparator } from './parse-stages.js'
+import { allOf, lacks } from './predicate.js'
 import { compileTest } from './stages/search.js'
 import type { FieldTest } from './stages/search.js'
 
@@ -128,14 +129,12 @@ function overFilledTest (test: FieldTest, model: DataModel): Predicate {
   const { span } = test
   if (test.field === 'nodename') return { kind: 'all', span }
   if (!model.fields.includes(test.field) || !compileTest(test)(UNKNOWN)) return test
-  const isMissing: Predicate = { kind: 'not', term: { kind: 'compare', field: test.field, op: '=', text: '*', span }, span }
-  return { kind: 'or', terms: [test, isMissing], span }
+  return { kind: 'or', terms: [test, lacks(test.field, span)], span }
 }
 
 function baseOf ({ model }: Source, condition: Predicate | null, span: Predicate['span']): Predicate {
-  const terms: Predicate[] = [
+  return allOf([
     ...model === null ? [] : [{ kind: 'in', field: 'sourcetype', texts: model.sourcetypes, span } as const],
-    ...condition === null ? [] : condition.kind === 'and' ? condition.terms : [condition],
-  ]
-  return terms.length === 0 ? { kind: 'all', span } : terms.length === 1 ? terms[0]! : { kind: 'and', terms, span }
+    ...condition === null ? [] : [condition],
+  ], span)
 }

@@ -12,8 +12,9 @@ import { parseDedup, parseEventstats, parseHead, parseMvexpand, parseReverse, pa
 import { parseBin, parseConvert, parseEval, parseStats, parseTable, parseWhere } from './parse-stages.js'
 import { parsePredicate } from './parse-predicate.js'
 import { parseRegexStage, parseRex, parseSpath } from './parse-regex.js'
-import { nothing, parseInputlookup, parseJoin, parseLookup } from './parse-sources.js'
+import { parseInputlookup, parseJoin, parseLookup } from './parse-sources.js'
 import { parseTstats } from './parse-tstats.js'
+import { nothing } from './predicate.js'
 import { UNSUPPORTED_COMMANDS } from './unsupported.js'
 
 /** How many commands a search may have. */

@@ -1,7 +1,8 @@
-import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Span, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
 import type { LookupTable } from './lookup.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import { expressionFields } from './expression-fields.js'
+import { allOf, andTerms, lacks } from './predicate.js'
 import type { Value } from './row.js'
 import { hasSubsearch, subsearchesOf } from './subsearch.js'
 import { compileFieldList } from './stages/fields.js'
@@ -83,7 +84,7 @@ function keepAll (search: Subsearch): Split {
 
 function pushDown (search: Subsearch, columns: ReadonlySet<string>): Split {
   const filters = leadingPredicates(search.stages)
-  const predicate = joinAnd(filters, search.span)
+  const predicate = allOf(filters, search.span)
   const rest = search.stages.slice(filters.length)
 
   const first = rest[0]
@@ -119,16 +120,6 @@ function leadingPredicates (stages: readonly Stage[]): Predicate[] {
     predicates.push(stage.predicate)
   }
   return predicates
-}
-
-function joinAnd (predicates: readonly Predicate[], span: Span): Predicate {
-  const terms = predicates.flatMap(andTerms).filter(term => term.kind !== 'all')
-  if (terms.length === 0) return { kind: 'all', span }
-  return terms.length === 1 ? terms[0]! : { kind: 'and', terms, span }
-}
-
-function andTerms (predicate: Predicate): readonly Predicate[] {
-  return predicate.kind === 'and' ? predicate.terms : [predicate]
 }
 
 function isTimeBin (stage: Stage): stage is BinStage & { readonly field: '_time', readonly as: '_time' } {
@@ -381,12 +372,12 @@ export function contributingPredicate (plan: SearchPlan, origin: readonly Value[
     : toScalars(origin[index]).map((value): Predicate => {
       const is: Predicate = { kind: 'is', field: name, value, span }
       if (!fillers.some(filler => filler === toText(value))) return is
-      return { kind: 'or', terms: [is, { kind: 'not', term: { kind: 'compare', field: name, op: '=', text: '*', span }, span }], span }
+      return { kind: 'or', terms: [is, lacks(name, span)], span }
     }))
   // What a search in brackets says isn't known here.
   const [unknown, known] = [true, false].map(is => [plan.query.predicate, ...leading].flatMap(andTerms).filter(term => hasSubsearch(term) === is)) as [Predicate[], Predicate[]]
   return {
-    predicate: joinAnd([...known, ...terms], span),
+    predicate: allOf([...known, ...terms], span),
     approximate: unknown.length > 0 || plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
   }
 }

@@ -1,4 +1,5 @@
 import type { Predicate, Span, Stage, Subsearch } from './ast.js'
+import { joinTerms, nothing } from './predicate.js'
 import type { Row, Value } from './row.js'
 import { isMultivalue, toKey, toScalars, toText } from './value.js'
 
@@ -53,7 +54,7 @@ function toPredicate (rows: readonly Row[], span: Span): Predicate {
     if (cells.length === 0) continue
     const lines = toLines(cells)
     if (lines === null) {
-      alternatives.push(join('and', cells.map(([field, value]) => anyOf(field, value, span)), span))
+      alternatives.push(joinTerms('and', cells.map(([field, value]) => anyOf(field, value, span)), span))
       continue
     }
     const fields = cells.map(([field]) => field)
@@ -63,11 +64,11 @@ function toPredicate (rows: readonly Row[], span: Span): Predicate {
     tables.set(key, table)
   }
   const terms = [...[...tables.values()].map(table => ofTable(table, span)), ...alternatives]
-  return terms.length === 0 ? { kind: 'not', term: { kind: 'all', span }, span } : join('or', terms, span)
+  return terms.length === 0 ? nothing(span) : joinTerms('or', terms, span)
 }
 
 function anyOf (field: string, value: Value, span: Span): Predicate {
-  return join('or', toScalars(value).map((scalar): Predicate => isWord(field)
+  return joinTerms('or', toScalars(value).map((scalar): Predicate => isWord(field)
     ? { kind: 'raw', text: toText(scalar), span }
     : { kind: 'compare', field, op: '=', text: toText(scalar), span }), span)
 }
@@ -89,8 +90,4 @@ function ofTable ({ fields, rows }: { readonly fields: readonly string[], readon
 /** Of fields that are called so Splunk puts the value alone into the search. */
 function isWord (field: string): boolean {
   return field === 'search' || field === 'query'
-}
-
-function join (kind: 'and' | 'or', terms: readonly Predicate[], span: Span): Predicate {
-  return terms.length === 1 ? terms[0]! : { kind, terms, span }
 }

@@ -4,6 +4,7 @@ import { COLUMNS } from '../../fields/tables.js'
 import type { Predicate, Subsearch } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
 import { planSearch } from '../../spl/plan.js'
+import { isNothing } from '../../spl/predicate.js'
 import type { Row } from '../../spl/row.js'
 import { compileBin } from '../../spl/stages/bin.js'
 import type { RunContext, Sink } from '../../spl/stages/run.js'
@@ -190,11 +191,6 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       readers.clear()
     },
   }
-}
-
-/** Whether a condition is that of a search which begins with something else than events. */
-function isNothing (predicate: Predicate): boolean {
-  return predicate.kind === 'not' && predicate.term.kind === 'all'
 }
 
 /** Whether a search has to decode events, because columns don't say all that it asks for. */
