@@ -34,6 +34,19 @@ export function toScalars (value: Value | undefined): readonly Scalar[] {
   return isMultivalue(value) ? value : [value]
 }
 
+/** Lists of one value of each of the choices, all of them but `max` at most; the first choice changes fastest. */
+export function * combinations (choices: readonly (readonly Scalar[])[], max: number): Generator<Scalar[]> {
+  const total = choices.reduce((product, choice) => product * choice.length, 1)
+  for (let n = 0; n < Math.min(total, max); n++) {
+    let rest = n
+    yield choices.map(choice => {
+      const value = choice[rest % choice.length]!
+      rest = Math.floor(rest / choice.length)
+      return value
+    })
+  }
+}
+
 /** A list as a field's value: of one element that element, of none no value. */
 export function toValue (scalars: readonly Scalar[]): Value | undefined {
   return scalars.length > 1 ? scalars : scalars[0]

@@ -1,7 +1,7 @@
 import type { JoinStage } from '../ast.js'
 import type { Row, Value } from '../row.js'
 import type { RunSubsearch } from '../subsearch.js'
-import { toKey, toScalars } from '../value.js'
+import { combinations, toKey, toScalars } from '../value.js'
 
 /** How many rows a result can be joined with that has several values in the fields: each combination may be in the subsearch. */
 const MAX_KEYS = 1_000
@@ -39,17 +39,8 @@ function indexOf (rows: readonly Row[], fields: readonly string[]): Map<string, 
 /** The combinations of values that a row has in the fields; none where it lacks one. */
 function keysOf ({ values }: Row, fields: readonly string[]): string[] {
   if (fields.length === 0) return []
-  const choices = fields.map(field => toScalars(values.get(field)))
-  const total = choices.reduce((product, choice) => product * choice.length, 1)
   const keys = new Set<string>()
-  for (let n = 0; n < Math.min(total, MAX_KEYS); n++) {
-    let rest = n
-    keys.add(toKey(choices.map(choice => {
-      const value = choice[rest % choice.length]!
-      rest = Math.floor(rest / choice.length)
-      return value
-    })))
-  }
+  for (const choice of combinations(fields.map(field => toScalars(values.get(field))), MAX_KEYS)) keys.add(toKey(choice))
   return [...keys]
 }
 

@@ -2,7 +2,7 @@ import type { Aggregate, StatsStage } from '../ast.js'
 import { compileExpression } from '../expression.js'
 import type { EvalContext } from '../functions/function.js'
 import type { Row, Scalar, Value } from '../row.js'
-import { compareScalars, compareUtf8, isMultivalue, toKey, toScalars, toText, toValue } from '../value.js'
+import { combinations, compareScalars, compareUtf8, isMultivalue, toKey, toScalars, toText, toValue } from '../value.js'
 import { List, Mode, Moment, Percentile, Place, Range, Sum } from './aggregates.js'
 
 /**
@@ -85,15 +85,7 @@ export function openStats (stage: StatsStage, context: EvalContext | null = null
 
   function addToEach (row: Row): void {
     const choices = stage.by.map(field => [...distinctByText(toScalars(row.values.get(field))).values()])
-    const total = choices.reduce((product, choice) => product * choice.length, 1)
-    for (let n = 0; n < Math.min(total, MAX_GROUPS_PER_ROW); n++) {
-      let rest = n
-      addTo(groupOf(choices.map(choice => {
-        const value = choice[rest % choice.length]!
-        rest = Math.floor(rest / choice.length)
-        return value
-      })), row)
-    }
+    for (const by of combinations(choices, MAX_GROUPS_PER_ROW)) addTo(groupOf(by), row)
   }
 }
 
