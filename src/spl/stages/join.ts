@@ -6,21 +6,32 @@ import { combinations, toKey, toScalars } from '../value.js'
 /** How many rows a result can be joined with that has several values in the fields: each combination may be in the subsearch. */
 const MAX_KEYS = 1_000
 
+/** A join that names no fields has as many indexes at most, one for each list of fields that its results share with the subsearch. */
+const MAX_INDEXES = 8
+
 /** Joins results with the rows of a subsearch, in the order of the results. What has none of the fields is joined with nothing. */
 export function join (stage: JoinStage, run: RunSubsearch): (rows: Iterable<Row>) => Iterable<Row> {
   return function * (rows) {
     const others = run(stage.search)
     const columns = new Set(others.flatMap(({ values }) => [...values.keys()]))
-    let index: ReadonlyMap<string, readonly Row[]> | null = null
-    let fields: readonly string[] = stage.fields
+    const indexBy = openIndexes(others)
     for (const row of rows) {
-      if (stage.fields.length === 0) {
-        const common = [...row.values.keys()].filter(name => columns.has(name) && !name.startsWith('_'))
-        if (index === null || common.join('\0') !== fields.join('\0')) [fields, index] = [common, null]
-      }
-      index ??= indexOf(others, fields)
-      yield * joinRow(row, fields, index, stage)
+      const fields = stage.fields.length > 0 ? stage.fields : [...row.values.keys()].filter(name => columns.has(name) && !name.startsWith('_'))
+      yield * joinRow(row, fields, indexBy(fields), stage)
     }
+  }
+}
+
+/** The rows by their values in fields; of the lists of fields that were asked for last the index is kept. */
+function openIndexes (rows: readonly Row[]): (fields: readonly string[]) => ReadonlyMap<string, readonly Row[]> {
+  const indexes = new Map<string, ReadonlyMap<string, readonly Row[]>>()
+  return fields => {
+    const key = toKey(fields)
+    const index = indexes.get(key) ?? indexOf(rows, fields)
+    indexes.delete(key)
+    indexes.set(key, index) // the one that was used last is the last
+    if (indexes.size > MAX_INDEXES) indexes.delete(indexes.keys().next().value!)
+    return index
   }
 }
 
