@@ -6,7 +6,7 @@ import type { FindingBody, RiskObjectValue } from '../finding.js'
 import { severityOf } from '../finding.js'
 import type { SearchPlan } from '../spl/plan.js'
 import type { Row, Scalar, Value } from '../spl/row.js'
-import { toText } from '../spl/value.js'
+import { toScalars, toText } from '../spl/value.js'
 
 /** A row as a finding, before it is known whether there is one already. */
 export interface RowFinding { readonly id: string, readonly body: FindingBody, readonly row: Row }
@@ -70,7 +70,7 @@ function bodyOf (definition: Definition, row: Row, slotMs: number, window: Windo
       objects,
       threat_objects: risk === null
         ? []
-        : risk.threat_objects.flatMap(({ field, type }) => scalarsOf(row.values.get(field)).map(value => ({ field, type, value: toText(value) }))),
+        : risk.threat_objects.flatMap(({ field, type }) => toScalars(row.values.get(field)).map(value => ({ field, type, value: toText(value) }))),
     },
     severity: severityOf(score),
     mitre_attack: definition.mitre_attack,
@@ -80,29 +80,25 @@ function bodyOf (definition: Definition, row: Row, slotMs: number, window: Windo
 
 /** One per value of each risk object's field; none where the row has no value (R100). */
 function riskObjects (objects: NonNullable<Definition['risk']>['risk_objects'], row: Row): RiskObjectValue[] {
-  return objects.flatMap(({ field, type, score, message }) => scalarsOf(row.values.get(field)).map(value => ({
+  return objects.flatMap(({ field, type, score, message }) => toScalars(row.values.get(field)).map(value => ({
     field, type, value: toText(value), score, ...(message === undefined ? {} : { message: fillMessage(message, row) }),
   })))
 }
 
 const TOKEN = /\$([^$\s]+)\$/g
 
-/** The fields that a message has a place for. */
-export function messageFields (message: string): string[] {
-  return [...message.matchAll(TOKEN)].map(([, field]) => field!)
+/** The fields that the messages of a risk block have places for, each once. */
+export function messageFields ({ message, risk_objects: objects }: NonNullable<Definition['risk']>): string[] {
+  const messages = [message, ...objects.flatMap(({ message }) => message ?? [])]
+  return [...new Set(messages.flatMap(text => [...text.matchAll(TOKEN)].map(([, field]) => field!)))]
 }
 
 /** `$field$` becomes the row's value, of a multivalue all values on lines of their own; of a field that is not there it stays (R102). */
 function fillMessage (message: string, { values }: Row): string {
   return message.replace(TOKEN, (token, field: string) => {
     const value = values.get(field)
-    return value === undefined ? token : scalarsOf(value).map(toText).join('\n')
+    return value === undefined ? token : toScalars(value).map(toText).join('\n')
   })
-}
-
-function scalarsOf (value: Value | undefined): readonly Scalar[] {
-  if (value === undefined) return []
-  return typeof value === 'object' ? value : [value]
 }
 
 /** The row as JSON has it; of a row that is too large, the fields and values that still fit. */
@@ -114,7 +110,7 @@ function toResult ({ values }: Row): { result: Record<string, Value>, isCut: boo
   const kept = new Map<string, Value>()
   for (const [field, value] of values) {
     const fitting: Scalar[] = []
-    for (const scalar of scalarsOf(value)) {
+    for (const scalar of toScalars(value)) {
       const bytes = Buffer.byteLength(JSON.stringify(scalar)) + 1
       if (bytes > left) isCut = true
       else {

@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Window } from '../event.js'
-import { ALL_TIME, toMicroseconds } from '../event.js'
+import { toMicroseconds } from '../event.js'
 import { AppError } from '../errors.js'
 import type { FieldTables } from '../fields/field-tables.js'
-import type { Predicate } from '../spl/ast.js'
 import type { Row } from '../spl/row.js'
 import { parseTimeText } from '../spl/time-modifier.js'
 import type { EventStore } from '../store/events.js'
@@ -16,6 +15,7 @@ import type { CompiledDefinition } from './definition.js'
 import { differences } from './expected.js'
 import { messageFields, toFindings } from './findings.js'
 import { evaluate } from './run.js'
+import { findStretch } from './scan.js'
 import type { DetectionTest } from './tests.js'
 
 export interface TestRunDeps {
@@ -97,7 +97,7 @@ function problemsOf ({ stored, tooLong, refused, firstRefused, skipped }: LogFil
 }
 
 async function judge (events: EventStore, compiled: CompiledDefinition, test: DetectionTest, { signal }: TestRunDeps): Promise<TestOutcome> {
-  const when = await whenOf(events, compiled, test)
+  const when = await whenOf(events, compiled, test, signal)
   if ('problem' in when) return failed([when.problem], events)
   const { slotMs, window } = when
   const { rows, warnings } = await evaluate(compiled, slotMs, window, events.position(), { events, signal })
@@ -105,15 +105,13 @@ async function judge (events: EventStore, compiled: CompiledDefinition, test: De
   return { status: reasons.length === 0 ? 'passed' : 'failed', reasons, warnings, events: events.stats().events, rows: rows.length }
 }
 
-const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
-
 /**
  * The slot and the window of a test. Without `scheduled_time` the slot is the full minute after the last event and the window all time
  * of the events, as in contentctl; with it the window is the one that the detection has at that slot. `earliest_time` and `latest_time` win.
  */
-async function whenOf (events: EventStore, { definition: { time_zone: timeZone }, windowOf }: CompiledDefinition, test: DetectionTest): Promise<{ slotMs: number, window: Window } | { problem: string }> {
-  const endOf = async (order: 'time' | '-time') => (await events.find({ predicate: EVERY, window: ALL_TIME, position: events.position(), order, limit: 1 }))[0]!.timeUs
-  const all: Window = { earliestUs: await endOf('time'), latestUs: await endOf('-time') + 1 }
+async function whenOf (events: EventStore, { definition: { time_zone: timeZone }, windowOf }: CompiledDefinition, test: DetectionTest, signal: AbortSignal): Promise<{ slotMs: number, window: Window } | { problem: string }> {
+  const { firstUs, lastUs } = (await findStretch(events, signal))! // a test whose logs hold nothing doesn't come to this
+  const all: Window = { earliestUs: firstUs, latestUs: lastUs + 1 }
   const afterAllUs = Math.ceil(all.latestUs / MINUTE_US) * MINUTE_US
   const { scheduled_time: scheduled, earliest_time: earliest, latest_time: latest } = test
   const slotUs = scheduled == null ? afterAllUs : parseTimeText(scheduled, afterAllUs / 1000, timeZone)
@@ -132,8 +130,7 @@ async function whenOf (events: EventStore, { definition: { time_zone: timeZone }
 function riskProblems ({ definition, plan }: CompiledDefinition, rows: readonly Row[], slotMs: number, window: Window): string[] {
   const { risk } = definition
   if (risk === null || rows.length === 0) return []
-  const messages = [risk.message, ...risk.risk_objects.flatMap(({ message }) => message ?? [])]
-  const unfilled = [...new Set(messages.flatMap(messageFields))].filter(field => rows.some(({ values }) => !values.has(field)))
+  const unfilled = messageFields(risk).filter(field => rows.some(({ values }) => !values.has(field)))
   const { findings } = toFindings(definition, plan, rows, slotMs, window)
   const without = risk.risk_objects.filter(({ field }) => !findings.some(({ body }) => body.risk.objects.some(object => object.field === field)))
   return [

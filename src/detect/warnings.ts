@@ -35,9 +35,8 @@ function placeWarning (text: string, search: string, placeInSearch: Written['pla
 function missingFields ({ risk }: Detection, { plan: { columns } }: CompiledDefinition): string[] {
   if (risk === null || columns === null) return []
   const isMissing = (field: string) => !columns.includes(field)
-  const messages = [risk.message, ...risk.risk_objects.flatMap(({ message }) => message ?? [])]
   return [
-    ...[...new Set(messages.flatMap(messageFields))].filter(isMissing).map(field => `the message has $${field}$, but rows of the search have no such field`),
+    ...messageFields(risk).filter(isMissing).map(field => `the message has $${field}$, but rows of the search have no such field`),
     ...risk.risk_objects.map(({ field }) => field).filter(isMissing).map(field => `the risk object ${field} is no field of the search's rows: no finding has it`),
     ...risk.threat_objects.map(({ field }) => field).filter(isMissing).map(field => `the threat object ${field} is no field of the search's rows: no finding has it`),
   ]
