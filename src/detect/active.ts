@@ -86,11 +86,11 @@ export function settingsOf (id: string, own: Pick<Detection, 'enabled_by_default
 }
 
 function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule, { macros, knowledge, timeZone, samples }: Surroundings): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
-  const byHash = new Map([...knowledge.lookups.values()].map(table => [table.hash, table]))
   const failed = (...errors: Problem[]) => ({ compiled: null, errors, warnings: [] })
   if (detection === null || placeInSearch === null) return failed()
   try {
     const search = parseSearch(detection.search, macros, knowledge) // for errors that point into the text as it was written
+    const tables = lookupNames(search).map(name => ({ name, table: knowledge.lookups.get(name)! }))
     const compiled = compileDefinition({
       detection_id: detection.id,
       name: detection.name,
@@ -98,12 +98,12 @@ function compile ({ detection, placeInSearch, places }: LoadedDetection, schedul
       type: detection.type,
       search: expandMacros(detection.search, macros).text,
       data_models: Object.fromEntries(search.dataModels.map(name => [name, toJson(knowledge.dataModels.get(name)!)])),
-      lookups: Object.fromEntries(lookupNames(search).map(name => [name, knowledge.lookups.get(name)!.hash])),
+      lookups: Object.fromEntries(tables.map(({ name, table }) => [name, table.hash])),
       schedule,
       time_zone: timeZone,
       risk: detection.risk,
       mitre_attack: [...detection.mitre_attack],
-    }, hash => byHash.get(hash)!)
+    }, hash => tables.find(({ table }) => table.hash === hash)!.table)
     return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled, samples) }
   } catch (error) {
     if (error instanceof SplError) return failed({ ...placeInSearch(error.span.start), message: `search: ${error.message}`, detail: `search: ${error.detail}` })

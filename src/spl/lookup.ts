@@ -56,7 +56,7 @@ export function compileLookup (table: LookupTable, columns: readonly string[]): 
   }
 }
 
-export function matchTypeOf ({ matchTypes }: LookupTable, column: string): LookupMatch {
+function matchTypeOf ({ matchTypes }: LookupTable, column: string): LookupMatch {
   return Object.hasOwn(matchTypes, column) ? matchTypes[column]! : 'exact'
 }
 
