@@ -19,6 +19,11 @@ export interface Block {
   readonly odd: number
 }
 
+/** How many events of a block a search looks at. */
+export function countInScope ({ first_id: firstId, last_id: blockLastId }: Block, { lastId }: Scope): number {
+  return Math.min(blockLastId, lastId) - firstId + 1
+}
+
 /** One event that a search found; `read` makes of it what is wanted. */
 export interface Found<T> { readonly id: number, readonly timeUs: number, readonly item: T }
 

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, EventStore } from '../events.js'
 import { openCatalogue } from './catalogue.js'
 import type { SqliteEventsOptions } from './open.js'
-import type { Alive } from './partition-reader.js'
+import { aliveUntil } from './partition-reader.js'
 import { openReader } from './reader.js'
 import { openWriter } from './writer.js'
 
@@ -21,6 +21,7 @@ export function openInlineEvents ({ dataDir, ...options }: SqliteEventsOptions):
   const writer = openWriter({ dir, ...options })
   const catalogue = openCatalogue(dir, writer.partitions)
   const reader = openReader({ dir, fieldTables: options.fieldTables })
+  const alive = (signal: AbortSignal | undefined) => aliveUntil(SEARCH_TIMEOUT_MS, () => signal?.aborted === true)
 
   return {
     ...catalogue.face,
@@ -33,23 +34,15 @@ export function openInlineEvents ({ dataDir, ...options }: SqliteEventsOptions):
       return result
     },
     search: async (plan, { signal, timeZone, nowMs, limit, ...scope }) => {
-      return reader.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, aliveUntil(signal))
+      return reader.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, alive(signal))
     },
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
-      return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, aliveUntil(signal))
+      return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal))
     },
     failure: () => null,
     async close (): Promise<void> {
       reader.close()
       writer.close()
     },
-  }
-}
-
-function aliveUntil (signal: AbortSignal | undefined): Alive {
-  const deadline = performance.now() + SEARCH_TIMEOUT_MS
-  return () => {
-    if (signal?.aborted === true) throw new AppError('unavailable', 'the search was stopped')
-    if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${SEARCH_TIMEOUT_MS / 1000} s`)
   }
 }

@@ -1,3 +1,4 @@
+import { AppError } from '../../errors.js'
 import type { Scalar } from '../../event.js'
 import type { Fields } from '../../fields/fields.js'
 import type { FieldTest } from './condition.js'
@@ -6,6 +7,15 @@ import { openPartitionReadOnly } from './partition.js'
 
 /** Throws to stop a search. It is called about once in a thousand events. */
 export type Alive = () => void
+
+/** Stops a search that nobody waits for any more, or that takes longer than `timeoutMs`. */
+export function aliveUntil (timeoutMs: number, isStopped: () => boolean): Alive {
+  const deadline = performance.now() + timeoutMs
+  return () => {
+    if (isStopped()) throw new AppError('unavailable', 'the search was stopped')
+    if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${timeoutMs / 1000} s`)
+  }
+}
 
 export type PartitionReader = ReturnType<typeof openPartitionReader>
 

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { FoundEvent } from '../events.js'
+import { aliveUntil } from './partition-reader.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { openReader } from './reader.js'
 
@@ -35,11 +36,7 @@ port.on('message', (message: ToReader) => {
     port.close()
     return
   }
-  const deadline = performance.now() + message.timeoutMs
-  const alive = () => {
-    if (Atomics.load(stopFlag, 0) === 1) throw new AppError('unavailable', 'the search was stopped')
-    if (performance.now() > deadline) throw new AppError('unavailable', `the search took longer than ${message.timeoutMs / 1000} s`)
-  }
+  const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })
     else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })

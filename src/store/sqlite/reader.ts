@@ -14,7 +14,7 @@ import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
-import { blocksOf, ordered, scopeParams } from './blocks.js'
+import { blocksOf, countInScope, ordered, scopeParams } from './blocks.js'
 import type { Condition, FieldTest } from './condition.js'
 import { toCondition } from './condition.js'
 import type { Watch } from './event-fields.js'
@@ -103,7 +103,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     const { alive } = context
     watch = context
     let scannedEvents = scannedBefore
-    const count = (block: Block) => { scannedEvents += Math.min(block.last_id, job.lastId) - block.first_id + 1 }
+    const count = (block: Block) => { scannedEvents += countInScope(block, job) }
     const partitions = isNothing(query.predicate) ? [] : readersOf(job)
     const found = query.stats === null
       ? findRows(partitions, job, query.order, alive, count)
@@ -157,7 +157,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     let scannedEvents = 0
     const decode = sharedDecoder(searches, scope, alive)
     const readBlock: typeof decode = (reader, block) => {
-      scannedEvents += Math.min(block.last_id, scope.lastId) - block.first_id + 1
+      scannedEvents += countInScope(block, scope)
       return decode(reader, block)
     }
     const order = searches.some(({ query }) => query.order !== 'any') ? '-time' : 'any'

@@ -3,7 +3,6 @@ import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, FoundEvent, SearchResult } from '../events.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
-import type { Scope } from './blocks.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { readsEvents } from './reader.js'
 import type { FromWriter, ToWriter } from './writer-thread.js'
@@ -86,7 +85,8 @@ const SEARCH_TIMEOUT_MS = 300_000
 const MAX_TOGETHER = 32
 
 interface Waiter { readonly resolve: (result: never) => void, readonly reject: (error: Error) => void }
-interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob }
+/** Searches of one `eventsKey` read the same events; null where a search reads none. */
+interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob, readonly eventsKey: string | null }
 interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
 type Waiting = SearchWaiter | FindWaiter
 
@@ -140,9 +140,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
   /** The next job, with those that read the same events. */
   function takeJobs (): Waiting[] {
     const first = waiting.shift()!
-    if (first.kind === 'find' || !readsEvents(first.job.plan.query)) return [first]
-    const key = scopeKey(first.job)
-    const others = waiting.filter(one => one.kind === 'search' && readsEvents(one.job.plan.query) && scopeKey(one.job) === key).slice(0, MAX_TOGETHER - 1)
+    if (first.kind === 'find' || first.eventsKey === null) return [first]
+    const others = waiting.filter(one => one.kind === 'search' && one.eventsKey === first.eventsKey).slice(0, MAX_TOGETHER - 1)
     for (const one of others) waiting.splice(waiting.indexOf(one), 1)
     return [first, ...others]
   }
@@ -182,7 +181,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
   }
 
   return {
-    search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, ...waiter }), signal),
+    search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }), signal),
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
     /** Stops what runs, and ends the threads. */
     async close (): Promise<void> {
@@ -209,9 +208,8 @@ function toMessage (jobs: readonly Waiting[]): ToReader {
   return { kind: 'search', jobs: searches, timeoutMs: SEARCH_TIMEOUT_MS * searches.length }
 }
 
-/** Searches of one key look at the same events. */
-function scopeKey ({ partitions, window, lastId }: Scope): string {
-  return [window.earliestUs, window.latestUs, lastId, partitions.length].join()
+function eventsKeyOf ({ plan, partitions, window, lastId }: SearchJob): string | null {
+  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, lastId, partitions.length].join() : null
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
