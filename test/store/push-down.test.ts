@@ -11,6 +11,7 @@ import { planSearch } from '../../src/spl/plan.js'
 import type { EventStore, Position } from '../../src/store/events.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append } from '../fixtures/events.js'
+import { spoilColumns, toFirstSchema } from '../fixtures/partitions.js'
 
 const DAY_MS = 86_400_000
 
@@ -190,14 +191,30 @@ t.test('nor does it matter which partitions were written with other field tables
   const filled = await openFilled(dataDir)
   const wanted = await runSearch(filled, '* | stats count values(process) AS p BY cluster_name', 'off')
   await filled.close()
-  const db = new Database(join(dataDir, 'events', '2026-03-11.db'))
-  db.exec("UPDATE partition SET fields_hash = 'other'; UPDATE event SET process = 'wrong', cluster_name = NULL, process_name = NULL")
+  const path = join(dataDir, 'events', '2026-03-11.db')
+  spoilColumns(path)
+  const db = new Database(path)
+  db.exec("UPDATE partition SET fields_hash = 'other'")
   db.close()
   const events = await openTestEvents(dataDir)
   t.teardown(() => events.close())
 
   t.strictSame((await runSearch(events, '* | stats count values(process) AS p BY cluster_name', 'on')).rows, wanted.rows)
   await assertSame(events, 60, 5)
+})
+
+t.test('nor which were written with an older schema', async t => {
+  const dataDir = tempDir(t)
+  const filled = await openFilled(dataDir)
+  const all = { predicate: { kind: 'all', span: { start: 0, end: 0 } }, window: ALL_TIME, position: filled.position(), order: 'id', limit: 10_000 } as const
+  const wanted = await filled.find(all)
+  await filled.close()
+  for (const day of ['2026-03-10', '2026-03-11']) toFirstSchema(join(dataDir, 'events', `${day}.db`))
+  const events = await openTestEvents(dataDir)
+  t.teardown(() => events.close())
+
+  t.strictSame(await events.find(all), wanted)
+  await assertSame(events, 100, 9)
 })
 
 /** The search of Splunk's "Cisco Isovalent - Potential Escape to Host". */

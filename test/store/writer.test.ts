@@ -2,15 +2,18 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
-import { compressSync } from 'lz4-napi'
+import { Encoder } from '@toondepauw/node-zstd'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { Scalar } from '../../src/event.js'
 import { ALL_TIME } from '../../src/event.js'
 import { BUILT_IN_TABLES } from '../../src/fields/field-tables.js'
 import { COLUMNS } from '../../src/fields/tables.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
 import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from '../../src/store/sqlite/block.js'
+import { decodeColumns, encodeColumns } from '../../src/store/sqlite/column-block.js'
+import { COLUMN_FIELDS } from '../../src/store/sqlite/columns.js'
 import { openDictionary, openDictionaryReader } from '../../src/store/sqlite/dictionary.js'
 import { openPartition, readSummary } from '../../src/store/sqlite/partition.js'
 import type { PartitionSummary } from '../../src/store/sqlite/partition.js'
@@ -19,6 +22,7 @@ import type { Writer } from '../../src/store/sqlite/writer.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, tempDir } from '../fixtures/app.js'
 import { bodyOf, requestOf } from '../fixtures/events.js'
+import { spoilColumns } from '../fixtures/partitions.js'
 
 const DAY = '2026-03-10'
 
@@ -104,7 +108,7 @@ t.test('nothing of a commit that fails is kept, and those after it are whole', a
   const { dir, writer } = store
   commit(writer, requestOf([exec('/bin/first')], ARRIVAL_MS))
 
-  // It fails after the dictionary entries and the narrow rows are there.
+  // It fails after the dictionary entries are there.
   change(dir, "CREATE TRIGGER full BEFORE INSERT ON block BEGIN SELECT RAISE(ABORT, 'disk full'); END")
   const failed = writer.append([requestOf([exec('/bin/lost'), exec('/bin/gone', { cluster_name: 'lost' })], ARRIVAL_MS), requestOf([exec('/bin/too')], ARRIVAL_MS)])
   t.match(failed, { error: { message: 'disk full' } })
@@ -171,7 +175,7 @@ t.test('a partition that was written with other field tables is read from its ev
   before.reader.close()
   before.writer.close()
 
-  change(before.dir, "UPDATE event SET process_name = NULL, cluster_name = NULL, process = 'wrong'")
+  spoilColumns(join(before.dir, `${DAY}.db`))
   t.notSame(texts.map(text => search({ dir: before.dir, reader: openReader({ dir: before.dir, fieldTables: BUILT_IN_TABLES }) }, text)), wanted, 'the columns are used while the tables are the same')
   change(before.dir, "UPDATE partition SET fields_hash = 'of other tables'")
   const after = openStore(t, dataDir)
@@ -193,7 +197,42 @@ t.test('a block gives back what was put into it', async t => {
     const back = decodeBlock(encodeBlock(items)).map(item => ({ ...item, bytes: Uint8Array.from(item.bytes) }))
     assert.deepStrictEqual(back, items)
   }), { numRuns: 100 })
-  t.throws(() => decodeBlock(compressSync(Buffer.of(2, 0, 0, 0, 0))), /unknown block format 2/)
+  t.throws(() => decodeBlock(new Encoder(1).encodeSync(Buffer.of(2, 0, 0, 0, 0))), /unknown block format 2/)
+})
+
+t.test('columns give back what was put into them, and find the texts that hold a part', async t => {
+  const text = fc.oneof(fc.constantFrom('', 'ps aux', '/bin/NSenter -t 1', 'Übung', 'x'.repeat(300)), fc.string({ maxLength: 6 }).map(one => one.toWellFormed()))
+  const row = fc.record({
+    timeUs: fc.oneof(fc.integer({ min: 0, max: 5_000_000_000 }), fc.constantFrom(ALL_TIME.earliestUs, ALL_TIME.latestUs - 1, -1)),
+    columns: fc.tuple(...COLUMN_FIELDS.map(field => fc.oneof(fc.constant(null), COLUMNS[field] === 'text' ? text : fc.oneof(text, fc.integer({ min: 0, max: 9 }))))),
+  })
+  let many = 0
+  fc.assert(fc.property(fc.array(row, { maxLength: 20 }), fc.constantFrom(1, 1, 40), (some, times) => {
+    const rows = Array.from({ length: times }, (_, n) => some.map(one => ({ ...one, columns: one.columns.map(value => typeof value === 'string' && times > 1 ? `${n}-${value}` : value) }))).flat()
+    if (rows.length > 256) many++
+    const entries: Scalar[] = []
+    const columns = decodeColumns(encodeColumns(rows, (_, value) => entries.push(value)))
+    assert.equal(columns.count, rows.length)
+    assert.deepEqual([...columns.times], rows.map(({ timeUs }) => timeUs))
+    COLUMN_FIELDS.forEach((field, i) => {
+      const wanted = rows.map(({ columns }) => columns[i]!)
+      if (rows.length === 0) return
+      if (COLUMNS[field] !== 'text') {
+        const { ids, places } = columns.dictionary(field)
+        assert.deepEqual([...places].map(place => ids[place] === 0 ? null : entries[ids[place]! - 1]), wanted)
+        return
+      }
+      const { texts, places } = columns.text(field)
+      assert.deepEqual([...places].map(place => texts.get(place)), wanted)
+      for (const needle of ['nsenter', 's a', 'x']) {
+        const holding = new Set(texts.holding([needle]))
+        for (let place = 0; place < texts.count; place++) {
+          if (texts.get(place)?.toLowerCase().includes(needle) === true) assert.ok(holding.has(place))
+        }
+      }
+    })
+  }), { numRuns: 200 })
+  t.ok(many > 0, 'also of more values than a byte says')
 })
 
 t.test('dictionary ids stay the same when the cache is full, and after it forgot', async t => {

@@ -78,6 +78,21 @@ function compileLiterals (texts: readonly string[]): (value: Scalar) => boolean 
   }
 }
 
+/**
+ * Parts of texts, ASCII in lower case: every text that passes holds one of them, in whatever case. Null where no such parts can be said. Who has many
+ * texts looks for the parts first.
+ */
+export function requiredTexts (test: FieldTest): readonly string[] | null {
+  if (test.kind === 'compare' && test.op !== '=') return null
+  const texts = test.kind === 'in' ? test.texts : [test.kind === 'is' ? toText(test.value) : test.text]
+  if (compileNetworks(texts) !== null) return null
+  const parts = texts.map(text => {
+    const literals = test.kind === 'is' ? [text] : text.split('*')
+    return literals.reduce((longest, part) => part.length > longest.length ? part : longest).toLowerCase()
+  })
+  return parts.every(part => /^[\x20-\x7e]+$/.test(part)) ? parts : null
+}
+
 /** The longest text of an IPv6 address. */
 const MAX_ADDRESS = 45
 

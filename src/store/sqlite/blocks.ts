@@ -1,6 +1,8 @@
 import TinyQueue from 'tinyqueue'
 import type { Window } from '../../event.js'
 import type { EventOrder } from '../events.js'
+import type { BlockColumns } from './column-block.js'
+import type { Marks } from './condition.js'
 import type { PartitionReader } from './partition-reader.js'
 import type { PartitionSummary } from './partition.js'
 
@@ -32,18 +34,26 @@ export interface Place { readonly timeUs: number, readonly id: number }
 
 export type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly Found<T>[]
 
-export function scopeParams ({ window, lastId }: Scope) {
-  return { ...window, lastId }
+/** The places of a block's events that are in the scope and marked. */
+export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_time_us: maxTimeUs }: Block, columns: BlockColumns, { window: { earliestUs, latestUs }, lastId }: Scope, marks: Marks): number[] {
+  const places: number[] = []
+  if (marks === 'none') return places
+  const times = minTimeUs >= earliestUs && maxTimeUs < latestUs ? null : columns.times
+  const end = Math.min(columns.count, lastId - firstId + 1)
+  for (let i = 0; i < end; i++) {
+    if (marks !== 'all' && marks[i] === 0) continue
+    if (times === null || (times[i]! >= earliestUs && times[i]! < latestUs)) places.push(i)
+  }
+  return places
 }
-
-export const IN_SCOPE = 'e.time_us >= @earliestUs AND e.time_us < @latestUs AND e.id <= @lastId'
 
 /** Blocks are read in pages, so that no statement stays open while the rest of a search runs. */
 const PAGE = 256
 
-/** The blocks of the scope that may hold an event of it: by id, or by the time that their first event in the order can have. */
-export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, order: EventOrder): Generator<Block> {
+/** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
+export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
   const { key, direction, start } = {
+    any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window
     id: { key: 'first_id', direction: 'ASC', start: -Infinity },
     '-id': { key: 'first_id', direction: 'DESC', start: Infinity },
     time: { key: 'min_time_us', direction: 'ASC', start: -Infinity }, // uses block_min_time_us_idx
@@ -55,7 +65,7 @@ export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, 
     WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND (${key}, first_id) ${after} (@key, @id)
     ORDER BY ${key} ${direction}, first_id ${direction} LIMIT ${PAGE}
   `)
-  const params = { ...window, lastId, key: start, id: start }
+  const params = { ...window, lastId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
     const page = select.all(params)
     yield * page

@@ -1,78 +1,148 @@
 import type { Predicate } from '../../spl/ast.js'
 import { MAX_PUSHED_TESTS } from '../../spl/plan.js'
-import { compileTest, countTests } from '../../spl/stages/search.js'
+import type { FieldTest } from '../../spl/stages/search.js'
+import { compileTest, countTests, requiredTexts } from '../../spl/stages/search.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Scalar } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import { columnName } from './partition.js'
+import type { BlockColumns, Places } from './column-block.js'
+import type { DictionaryReader } from './dictionary.js'
 
-/** A test of one field, as `spl/` means it. SQL calls it by its number. */
-export interface FieldTest {
-  readonly field: string
-  /** Of what the column holds: text, of `_time` microseconds. */
-  readonly matches: (value: Scalar) => boolean
-  /** Whether SQL looks the field's dictionary ids up in `temp.match_<number>`, filled before; else it calls `spl_test`. */
-  readonly byDictionary: boolean
-}
+/** For each event of a block 1 where a condition holds, else 0; one word where it is the same for all. */
+export type Marks = 'all' | 'none' | Uint8Array
 
-/** SQL that holds for every event that the predicate holds for, over events whose columns hold all their fields. */
+/** Says of a block's events whether the predicate holds, by their columns. */
+export type MarkBlock = (columns: BlockColumns, dictionary: DictionaryReader) => Marks
+
+/** A condition that holds for every event that the predicate holds for, over events whose columns hold all their fields. */
 export interface Condition {
-  readonly sql: string
-  readonly tests: readonly FieldTest[]
+  readonly mark: MarkBlock
   /** Whether it holds for no other event; if not, the events it holds for must be read. */
   readonly exact: boolean
 }
 
-/**
- * Says a predicate in SQL. SQL alone has other ideas of case, NUL and numbers, so every test runs in TypeScript: once per
- * dictionary entry for dictionary columns, by `spl_test(number, value)` for the others. No text of the search is in the SQL.
- * Conditions of one statement have their tests in one list, `tests`.
- */
-export function toCondition (predicate: Predicate, tests: FieldTest[] = []): Condition {
+/** Columns say what their fields say, so each different value is tested once for a block, of a dictionary once for a search. */
+export function toCondition (predicate: Predicate): Condition {
   const terms = predicate.kind === 'and' ? predicate.terms : [predicate]
-  const parts = terms.map(term => countTests(term) > MAX_PUSHED_TESTS ? null : emit(term, tests))
+  const parts = terms.map(term => countTests(term) > MAX_PUSHED_TESTS ? null : compileMarks(term))
   const said = parts.filter(part => part !== null)
-  return { sql: said.length === 0 ? '1' : join(said, 'AND'), tests, exact: said.length === parts.length }
+  return { mark: markEach(said, 'and'), exact: said.length === parts.length }
 }
 
 /** Null where a field of it has no column. */
-function emit (predicate: Predicate, tests: FieldTest[]): string | null {
+function compileMarks (predicate: Predicate): MarkBlock | null {
   switch (predicate.kind) {
-    case 'all': return '1'
+    case 'all': return () => 'all'
     case 'and': case 'or': {
-      const parts = predicate.terms.map(term => emit(term, tests))
-      return parts.every(part => part !== null) ? join(parts, predicate.kind === 'and' ? 'AND' : 'OR') : null
+      const parts = predicate.terms.map(compileMarks)
+      return parts.every(part => part !== null) ? markEach(parts, predicate.kind) : null
     }
     case 'not': {
-      const part = emit(predicate.term, tests)
-      return part === null ? null : `NOT ${part}`
+      const part = compileMarks(predicate.term)
+      return part === null ? null : (columns, dictionary) => invert(part(columns, dictionary))
     }
-    case 'compare': case 'in': case 'is': return emitTest(predicate, tests)
+    case 'compare': case 'in': case 'is': return compileField(predicate)
     case 'raw': case 'rows': case 'subsearch': return null
     default: return predicate satisfies never
   }
 }
 
-/** Never null, so that NOT keeps events without the field (R8); no test is true of a missing field. */
-function emitTest (predicate: Extract<Predicate, { field: string }>, tests: FieldTest[]): string | null {
-  const { field } = predicate
-  if (field === '_time') {
-    const matches = compileTest(predicate)
-    const number = tests.push({ field, matches: timeUs => matches(toSeconds(timeUs as number)), byDictionary: false }) - 1
-    return `spl_test(${number}, e.time_us)`
-  }
+/** No test is true of a missing field, so that NOT keeps events without it (R8). */
+function compileField (test: FieldTest): MarkBlock | null {
+  const { field } = test
+  const matches = compileTest(test)
+  if (field === '_time') return ({ times }) => Uint8Array.from(times, timeUs => matches(toSeconds(timeUs)) ? 1 : 0)
   if (!Object.hasOwn(COLUMNS, field)) return null
-  const column = `e.${columnName(field)}`
-  const byDictionary = COLUMNS[field] === 'dictionary'
-  const number = tests.push({ field, matches: compileTest(predicate), byDictionary }) - 1
-  const matches = byDictionary ? `${column} IN (SELECT id FROM temp.match_${number})` : `spl_test(${number}, ${column})`
-  return `(${column} IS NOT NULL AND ${matches})`
+  return COLUMNS[field] === 'dictionary' ? markDictionary(field, matches) : markText(field, matches, requiredTexts(test))
 }
 
-/** Balanced: SQLite's expressions are at most 1,000 levels deep. */
-export function join (parts: readonly string[], operator: 'AND' | 'OR'): string {
-  if (parts.length === 0) return operator === 'AND' ? '1' : '0'
-  if (parts.length === 1) return parts[0]!
-  const half = parts.length >> 1
-  return `(${join(parts.slice(0, half), operator)} ${operator} ${join(parts.slice(half), operator)})`
+function markDictionary (field: string, matches: (value: Scalar) => boolean): MarkBlock {
+  const known = new WeakMap<DictionaryReader, (id: number) => number>() // ids are a partition's own
+  return (columns, dictionary) => {
+    let resultOf = known.get(dictionary)
+    if (resultOf === undefined) known.set(dictionary, resultOf = openResults(id => matches(dictionary.valueOf(id))))
+    const { ids, places } = columns.dictionary(field)
+    const ofPlace = new Uint8Array(ids.length)
+    for (let place = 0; place < ids.length; place++) ofPlace[place] = resultOf(ids[place]!)
+    return spread(ofPlace, places)
+  }
+}
+
+/** Entries whose result is kept: a byte each. */
+const MAX_KNOWN = 1 << 20
+
+const UNKNOWN = 2
+
+/** What a test says of dictionary entries, each looked at once. No value passes no test. */
+function openResults (test: (id: number) => boolean): (id: number) => number {
+  let results = new Uint8Array(1024).fill(UNKNOWN)
+  results[0] = 0
+  return id => {
+    if (id >= MAX_KNOWN) return test(id) ? 1 : 0
+    if (id >= results.length) {
+      const longer = new Uint8Array(Math.min(MAX_KNOWN, 2 ** Math.ceil(Math.log2(id + 1)))).fill(UNKNOWN)
+      longer.set(results)
+      results = longer
+    }
+    let result = results[id]!
+    if (result === UNKNOWN) results[id] = result = test(id) ? 1 : 0
+    return result
+  }
+}
+
+function markText (field: string, matches: (value: Scalar) => boolean, required: readonly string[] | null): MarkBlock {
+  return columns => {
+    const { texts, places } = columns.text(field)
+    const ofPlace = new Uint8Array(texts.count)
+    const candidates = required === null ? ofPlace.keys() : texts.holding(required)
+    for (const place of candidates) {
+      if (ofPlace[place] === 1) continue
+      const text = texts.get(place)
+      if (text !== null && matches(text)) ofPlace[place] = 1
+    }
+    return spread(ofPlace, places)
+  }
+}
+
+/** What holds of each different value, as marks of the events. */
+function spread (ofPlace: Uint8Array, places: Places): Marks {
+  if (!ofPlace.includes(1)) return 'none'
+  if (!ofPlace.includes(0)) return 'all'
+  const marks = new Uint8Array(places.length)
+  for (let i = 0; i < places.length; i++) marks[i] = ofPlace[places[i]!]!
+  return marks
+}
+
+function markEach (parts: readonly MarkBlock[], operator: 'and' | 'or'): MarkBlock {
+  const final = operator === 'and' ? 'none' : 'all'
+  return (columns, dictionary) => {
+    const marks: Marks[] = []
+    for (const part of parts) {
+      const more = part(columns, dictionary)
+      if (more === final) return final // what stands behind it changes nothing
+      marks.push(more)
+    }
+    return joinMarks(marks, operator)
+  }
+}
+
+/** What all of the marks say together, or any of them. */
+export function joinMarks (all: readonly Marks[], operator: 'and' | 'or'): Marks {
+  const [neutral, final] = operator === 'and' ? ['all', 'none'] as const : ['none', 'all'] as const
+  let joined: Marks = neutral
+  for (const marks of all) {
+    if (marks === final) return final
+    if (marks === neutral) continue
+    joined = typeof joined === 'string' ? marks : combine(joined, marks as Uint8Array, operator)
+  }
+  return joined
+}
+
+function combine (a: Uint8Array, b: Uint8Array, operator: 'and' | 'or'): Uint8Array {
+  return operator === 'and' ? a.map((mark, i) => mark & b[i]!) : a.map((mark, i) => mark | b[i]!)
+}
+
+function invert (marks: Marks): Marks {
+  if (typeof marks !== 'string') return marks.map(mark => 1 - mark)
+  return marks === 'all' ? 'none' : 'all'
 }

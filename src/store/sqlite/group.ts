@@ -1,63 +1,164 @@
-import { toMicroseconds, toSeconds } from '../../event.js'
 import type { Scalar } from '../../event.js'
+import { toMicroseconds, toSeconds } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Aggregate, BinStage, StatsStage } from '../../spl/ast.js'
 import type { Partial } from '../../spl/stages/stats.js'
-import type { Condition } from './condition.js'
+import type { BlockColumns, Places } from './column-block.js'
 import type { DictionaryReader } from './dictionary.js'
-import { columnName } from './partition.js'
+
+/** A value as it is kept while events are counted: a dictionary id, a text, a time in microseconds. */
+type Kept = number | string
+
+/** A group of a partition: its BY values and what its aggregates have seen. */
+interface Group { readonly by: readonly Kept[], readonly seen: readonly Seen[] }
+
+/** What an aggregate has seen of a group: how many events, the different values of its field, or of times the first and the last alone. */
+interface Seen { count: number, earliestUs: number, latestUs: number, readonly values: Set<Kept> }
+
+/** A field of a block: how many different values it has, each event's place among them, and what is kept of each. */
+interface Values { readonly distinct: number, readonly places: Places | Uint32Array, keep (place: number): Kept | null }
 
 /**
- * `bin` and `stats` over the events of the blocks that are not odd. SQL only groups: of a field it collects the different
- * values (dictionary ids where there are), and TypeScript makes dc, values, min and max of them, once for all partitions.
- * Result columns: the BY fields in order, then one per aggregate.
+ * `bin` and `stats` over the columns of one partition's blocks. It collects of each group the different values of a field; dc, values, min and max
+ * are made of them by `spl/`, once for all partitions.
  */
-export function groupSql (bin: BinStage | null, { by, aggregates }: StatsStage, condition: Condition): string {
-  const time = bin === null ? 'e.time_us' : flooredTime(toMicroseconds(bin.spanSeconds))
-  const groups = by.map(field => field === '_time' ? time : `e.${columnName(field)}`)
-  const conditions = [
-    'b.max_time_us >= @earliestUs AND b.min_time_us < @latestUs AND b.first_id <= @lastId AND b.odd = 0',
-    'e.time_us >= @earliestUs AND e.time_us < @latestUs AND e.id <= @lastId',
-    '(e.id % 1024 <> 0 OR alive())',
-    condition.sql,
-    ...groups.map(group => `${group} IS NOT NULL`), // R31
-  ]
-  return `
-    SELECT ${[...groups, ...aggregates.map(aggregate => emitAggregate(aggregate, time))].join(', ')}
-    FROM block AS b CROSS JOIN event AS e ON e.id BETWEEN b.first_id AND b.last_id
-    WHERE ${conditions.join(' AND ')}
-    ${groups.length === 0 ? '' : `GROUP BY ${groups.map((_, i) => i + 1).join(', ')}`}
-  `
-}
+export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage, dictionary: DictionaryReader) {
+  const spanUs = bin === null ? 1 : toMicroseconds(bin.spanSeconds)
+  if (!Number.isSafeInteger(spanUs) || spanUs <= 0) throw new Error(`a bin of ${spanUs} microseconds`)
+  for (const { function: name, field } of aggregates) if (field !== null && !PUSHED.has(name)) throw new Error(`${name} of a field is not pushed down`)
+  const groups = new Map<string, Group>()
 
-/** A row of that SQL as `spl/` adds it to a group. */
-export function toPartials (row: readonly unknown[], { by, aggregates }: StatsStage, dictionary: DictionaryReader): { by: Scalar[], partials: Partial[] } {
+  function groupOf (keys: readonly Kept[]): Group {
+    const name = keys.length === 1 ? String(keys[0]) : keys.map(key => typeof key === 'string' ? `${key.length}:${key}` : key).join()
+    let group = groups.get(name)
+    if (group === undefined) groups.set(name, group = { by: keys, seen: aggregates.map(() => ({ count: 0, earliestUs: Infinity, latestUs: -Infinity, values: new Set() })) })
+    return group
+  }
+
   return {
-    by: by.map((field, i) => toScalar(field, row[i], dictionary)),
-    partials: aggregates.map(({ field }, i) => {
-      const cell = row[by.length + i]
-      if (field === null) return cell as number
-      return (JSON.parse(cell as string) as unknown[]).map(value => toScalar(field, value, dictionary))
-    }),
+    /** Adds events of a block, by their places in it. */
+    add (columns: BlockColumns, events: readonly number[]): void {
+      const known = new Map<string, Values>()
+      const valuesOf = (field: string) => {
+        let values = known.get(field)
+        if (values === undefined) known.set(field, values = field === '_time' ? timesOf(columns, events, spanUs) : columnOf(columns, field))
+        return values
+      }
+      const { chosen, numbers, firsts } = splitEvents(events, by.map(valuesOf))
+      const here = firsts.map(event => groupOf(by.map(field => {
+        const { places, keep } = valuesOf(field)
+        return keep(places[event]!)!
+      })))
+      aggregates.forEach((aggregate, i) => {
+        const seen = here.map(group => group.seen[i]!)
+        if (aggregate.field === null) for (const number of numbers) seen[number]!.count++
+        else if (chosen.length > 0) addValues(valuesOf(aggregate.field), chosen, numbers, seen, isTimeRange(aggregate) ? addTime : addValue)
+      })
+    },
+
+    /** The groups as `spl/` adds them up. */
+    * partials (): Generator<{ by: Scalar[], partials: Partial[] }> {
+      for (const group of groups.values()) {
+        yield {
+          by: by.map((field, i) => toScalar(field, group.by[i]!, dictionary)),
+          partials: aggregates.map((aggregate, i) => toPartial(aggregate, group.seen[i]!, dictionary)),
+        }
+      }
+    },
   }
 }
 
-function emitAggregate ({ function: name, field }: Aggregate, time: string): string {
-  if (field === null) return 'count(*)'
-  if (!['dc', 'max', 'min', 'values'].includes(name)) throw new Error(`${name} of a field is not pushed down`)
-  // min and max of the times are enough for min and max, and few.
-  if (field === '_time' && (name === 'min' || name === 'max')) return `iif(count(*) = 0, '[]', json_array(min(${time}), max(${time})))`
-  const value = field === '_time' ? time : `e.${columnName(field)}`
-  return `json_group_array(DISTINCT ${value}) FILTER (WHERE ${value} IS NOT NULL)`
+const PUSHED: ReadonlySet<string> = new Set(['dc', 'max', 'min', 'values'])
+
+/** Cuts events into groups of equal BY values: of each chosen event the number of its group, of each group its first event. Without a value of each field an event is in none (R31). */
+function splitEvents (events: readonly number[], fields: readonly Values[]): { chosen: readonly number[], numbers: readonly number[], firsts: readonly number[] } {
+  let chosen = events
+  let numbers: number[] = new Array<number>(events.length).fill(0)
+  let firsts = events.slice(0, 1)
+  for (const { distinct, places, keep } of fields) {
+    const known: (boolean | undefined)[] = new Array<undefined>(distinct)
+    const groups = new Map<number, number>()
+    const [nextChosen, nextNumbers, nextFirsts]: [number[], number[], number[]] = [[], [], []]
+    for (let i = 0; i < chosen.length; i++) {
+      const event = chosen[i]!
+      const place = places[event]!
+      if (!(known[place] ??= keep(place) !== null)) continue
+      const key = numbers[i]! * distinct + place
+      let group = groups.get(key)
+      if (group === undefined) {
+        groups.set(key, group = nextFirsts.length)
+        nextFirsts.push(event)
+      }
+      nextChosen.push(event)
+      nextNumbers.push(group)
+    }
+    chosen = nextChosen
+    numbers = nextNumbers
+    firsts = nextFirsts
+  }
+  return { chosen, numbers, firsts }
 }
 
-function toScalar (field: string, cell: unknown, dictionary: DictionaryReader): Scalar {
-  if (field === '_time') return toSeconds(cell as number)
-  return COLUMNS[field] === 'dictionary' ? dictionary.valueOf(cell as number) : cell as string
+/** Adds each group's different values, each once. */
+function addValues ({ distinct, places, keep }: Values, chosen: readonly number[], numbers: readonly number[], groups: readonly Seen[], add: (seen: Seen, value: Kept) => void): void {
+  const isAdded = new Uint8Array(groups.length * distinct)
+  for (let i = 0; i < chosen.length; i++) {
+    const place = places[chosen[i]!]!
+    const key = numbers[i]! * distinct + place
+    if (isAdded[key] === 1) continue
+    isAdded[key] = 1
+    const value = keep(place)
+    if (value !== null) add(groups[numbers[i]!]!, value)
+  }
 }
 
-/** The lower edge of a time's bin, also before 1970: SQL's % keeps the sign, so it is floored by hand. */
-function flooredTime (spanUs: number): string {
-  if (!Number.isSafeInteger(spanUs) || spanUs <= 0) throw new Error(`a bin of ${spanUs} microseconds`)
-  return `(e.time_us - ((e.time_us % ${spanUs}) + ${spanUs}) % ${spanUs})`
+function addValue ({ values }: Seen, value: Kept): void {
+  values.add(value)
+}
+
+function addTime (seen: Seen, timeUs: Kept): void {
+  seen.earliestUs = Math.min(seen.earliestUs, timeUs as number)
+  seen.latestUs = Math.max(seen.latestUs, timeUs as number)
+}
+
+/** For the smallest and the largest time two are enough of all that there are. */
+function isTimeRange ({ function: name, field }: Aggregate): boolean {
+  return field === '_time' && (name === 'min' || name === 'max')
+}
+
+function columnOf (columns: BlockColumns, field: string): Values {
+  if (COLUMNS[field] === 'text') {
+    const { texts, places } = columns.text(field)
+    return { distinct: texts.count, places, keep: place => texts.get(place) }
+  }
+  const { ids, places } = columns.dictionary(field)
+  return { distinct: ids.length, places, keep: place => ids[place] === 0 ? null : ids[place]! }
+}
+
+/** The lower edges of the bins that the times are in, also before 1970. */
+function timesOf ({ count, times }: BlockColumns, events: readonly number[], spanUs: number): Values {
+  const places = new Uint32Array(count)
+  const distinct = new Map<number, number>()
+  for (const event of events) {
+    const timeUs = times[event]!
+    const into = timeUs % spanUs
+    const edge = timeUs - (into < 0 ? into + spanUs : into)
+    let place = distinct.get(edge)
+    if (place === undefined) distinct.set(edge, place = distinct.size)
+    places[event] = place
+  }
+  const edges = [...distinct.keys()]
+  return { distinct: edges.length, places, keep: place => edges[place]! }
+}
+
+function toPartial (aggregate: Aggregate, { count, earliestUs, latestUs, values }: Seen, dictionary: DictionaryReader): Partial {
+  const { field } = aggregate
+  if (field === null) return count
+  if (isTimeRange(aggregate)) return earliestUs === Infinity ? [] : [toSeconds(earliestUs), toSeconds(latestUs)]
+  return Array.from(values, value => toScalar(field, value, dictionary))
+}
+
+function toScalar (field: string, kept: Kept, dictionary: DictionaryReader): Scalar {
+  if (field === '_time') return toSeconds(kept as number)
+  return COLUMNS[field] === 'dictionary' ? dictionary.valueOf(kept as number) : kept
 }

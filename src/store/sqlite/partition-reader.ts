@@ -1,11 +1,14 @@
+import type Database from 'better-sqlite3'
 import { AppError } from '../../errors.js'
-import type { Scalar } from '../../event.js'
 import type { Fields } from '../../fields/fields.js'
-import type { FieldTest } from './condition.js'
+import type { BlockItem } from './block.js'
+import { decodeBlock, decodeLz4Block } from './block.js'
+import type { BlockColumns } from './column-block.js'
+import { decodeColumns, toColumns } from './column-block.js'
 import { openDictionaryReader } from './dictionary.js'
 import { openPartitionReadOnly } from './partition.js'
 
-/** Throws to stop a search. It is called about once in a thousand events. */
+/** Throws to stop a search. It is called for every block. */
 export type Alive = () => void
 
 /** Stops a search that nobody waits for any more, or that takes longer than `timeoutMs`. */
@@ -17,41 +20,58 @@ export function aliveUntil (timeoutMs: number, isStopped: () => boolean): Alive 
   }
 }
 
+/** What of a block is read, and how: it changes with the schema. */
+interface BlockReader {
+  columnsOf (block: BlockIds): BlockColumns
+  itemsOf (block: BlockIds): BlockItem[]
+}
+
+interface BlockIds { readonly first_id: number, readonly last_id: number }
+
 export type PartitionReader = ReturnType<typeof openPartitionReader>
 
-/** A connection with the functions that the SQL of searches calls. One search at a time. */
+/** A connection for searches, and what reads blocks over it. */
 export function openPartitionReader (dir: string, day: string, fields: Fields) {
   const db = openPartitionReadOnly(dir, day)
-  let tests: readonly FieldTest[] = []
-  let alive: Alive = () => {}
-  db.function('spl_test', { deterministic: true }, (number, value) => value !== null && tests[number as number]!.matches(value as Scalar) ? 1 : 0) // SQLite asks of NULL too, whatever stands before AND
-  db.function('alive', { deterministic: false }, () => {
-    alive()
-    return 1
-  })
+  const schema = db.pragma('user_version', { simple: true })
   return {
     db,
     dictionary: openDictionaryReader(db),
     fields,
     /** Of the tables that the columns were written with. */
     fieldsHash: '',
-    selectData: db.prepare<[number], Buffer>('SELECT data FROM block_data WHERE first_id = ?').pluck(),
-    /** Makes a search's tests known and looks up which dictionary entries match them. */
-    prepare (searchTests: readonly FieldTest[], searchAlive: Alive): void {
-      tests = searchTests
-      alive = searchAlive
-      tests.forEach(({ field, byDictionary }, number) => {
-        if (!byDictionary) return
-        db.exec(`CREATE TEMP TABLE IF NOT EXISTS match_${number} (id INTEGER PRIMARY KEY)`)
-        db.exec(`DELETE FROM temp.match_${number}`)
-        // uses dictionary_field_value_idx
-        db.prepare(`
-          INSERT INTO temp.match_${number}
-          SELECT id FROM dictionary WHERE field = ? AND (id % 1024 <> 0 OR alive()) AND spl_test(?, value)
-        `).run(field, number)
+    ...schema === 1 ? openRowReader(db) : openBlockReader(db),
+  }
+}
+
+function openBlockReader (db: Database.Database): BlockReader {
+  const selectColumns = db.prepare<[number], Buffer>('SELECT columns FROM block WHERE first_id = ?').pluck()
+  const selectData = db.prepare<[number], Buffer>('SELECT data FROM block WHERE first_id = ?').pluck()
+  return {
+    columnsOf: ({ first_id: firstId }) => decodeColumns(found(selectColumns.get(firstId), firstId)),
+    itemsOf: ({ first_id: firstId }) => decodeBlock(found(selectData.get(firstId), firstId)),
+  }
+}
+
+/** Of schema 1, which has a row for each event in place of columns. */
+function openRowReader (db: Database.Database): BlockReader {
+  const selectRows = db.prepare<[number, number], Record<string, number | string | null>>('SELECT * FROM event WHERE id BETWEEN ? AND ? ORDER BY id')
+  const selectData = db.prepare<[number], Buffer>('SELECT data FROM block_data WHERE first_id = ?').pluck()
+  return {
+    columnsOf ({ first_id: firstId, last_id: lastId }) {
+      const rows = selectRows.all(firstId, lastId)
+      return toColumns(rows.map(row => row.time_us as number), {
+        ids: field => rows.map(row => (row[field] ?? 0) as number),
+        texts: field => rows.map(row => (row[field] ?? null) as string | null),
       })
     },
+    itemsOf: ({ first_id: firstId }) => decodeLz4Block(found(selectData.get(firstId), firstId)),
   }
+}
+
+function found (data: Buffer | undefined, firstId: number): Buffer {
+  if (data === undefined) throw new Error(`block ${firstId} is missing`)
+  return data
 }
 
 /** Whether the columns were written with the tables that fields are read with. */
@@ -62,17 +82,4 @@ export function hasCurrentColumns (reader: PartitionReader): boolean {
 /** Whether a block's columns say all that its events' fields say. */
 export function isEven (reader: PartitionReader, block: { readonly odd: number }): boolean {
   return block.odd === 0 && hasCurrentColumns(reader)
-}
-
-/** A statement of one search for each reader that it meets. */
-export function oncePerReader<S> (prepare: (reader: PartitionReader) => S): (reader: PartitionReader) => S {
-  const prepared = new Map<PartitionReader, S>()
-  return reader => {
-    let statement = prepared.get(reader)
-    if (statement === undefined) {
-      statement = prepare(reader)
-      prepared.set(reader, statement)
-    }
-    return statement
-  }
 }

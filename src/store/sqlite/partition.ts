@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { COLUMNS } from '../../fields/tables.js'
 import { resourcePath } from '../../resource.js'
 
-/** Version of migrations/events/0001.sql, in each file's `user_version`. Old partitions stay as they were written. */
-const SCHEMA_VERSION = 1
+/** Version of the schema of new partitions, migrations/events/, in each file's `user_version`. Old partitions stay as they were written. */
+const SCHEMA_VERSION = 2
 
 /** What the catalogue knows of a partition. Times and ids are inclusive; null while it is empty. */
 export interface PartitionSummary {
@@ -50,10 +49,10 @@ export function openPartition (dir: string, day: string, { durability, mark, fie
   const version = db.pragma('user_version', { simple: true }) as number
   if (version > SCHEMA_VERSION) throw new Error(`events of ${day} were written by a newer version of Hecate (schema ${version})`)
   if (version === 0) {
-    const schema = readFileSync(resourcePath('migrations/events/0001.sql'), 'utf8')
+    const schema = readFileSync(resourcePath('migrations/events/0002.sql'), 'utf8')
     db.transaction(() => {
       db.exec(schema)
-      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count) VALUES (1, ?, ?, 0)').run(fieldsHash, mark)
+      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count, merged_id) VALUES (1, ?, ?, 0, ?)').run(fieldsHash, mark, mark)
       db.pragma(`user_version = ${SCHEMA_VERSION}`)
     })()
   }
@@ -79,10 +78,4 @@ export function readSummary (db: Database.Database, day: string): PartitionSumma
     minTimeUs: row.min_time_us,
     maxTimeUs: row.max_time_us,
   }
-}
-
-/** Quoted name of a column; names come from the field tables only. */
-export function columnName (field: string): string {
-  if (!Object.hasOwn(COLUMNS, field)) throw new Error(`no column for field ${field}`)
-  return `"${field}"`
 }

@@ -14,14 +14,14 @@ import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
-import { blocksOf, countInScope, ordered, scopeParams } from './blocks.js'
-import type { Condition, FieldTest } from './condition.js'
+import { blocksOf, countInScope, ordered, placesInScope } from './blocks.js'
+import type { Condition } from './condition.js'
 import { toCondition } from './condition.js'
 import type { Watch } from './event-fields.js'
 import { openEventFields } from './event-fields.js'
-import { groupSql, toPartials } from './group.js'
+import { openGroups } from './group.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
-import { hasCurrentColumns, isEven, openPartitionReader } from './partition-reader.js'
+import { isEven, openPartitionReader } from './partition-reader.js'
 import type { SharedQuery } from './rows.js'
 import { decodingReader, hasColumn, narrowReader, rowDecoder, sharedDecoder, toEvent } from './rows.js'
 
@@ -120,19 +120,18 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   function searchTogether (jobs: readonly SearchJob[], alive: Alive): SearchOutcome[] {
     const outcomes: SearchOutcome[] = []
     const shared: (PreparedSearch & { readonly place: number, readonly sink: Sink, readonly condition: Condition })[] = []
-    const tests: FieldTest[] = []
     jobs.forEach((job, place) => {
       outcomes[place] = outcomeOf(() => {
         const prepared = prepareSearch(job, alive)
         if (!readsEvents(prepared.job.plan.query)) return runPrepared(prepared)
-        shared.push({ ...prepared, place, sink: openSink(job.plan.stages, prepared.context), condition: toCondition(prepared.job.plan.query.predicate, tests) })
+        shared.push({ ...prepared, place, sink: openSink(job.plan.stages, prepared.context), condition: toCondition(prepared.job.plan.query.predicate) })
         return null
       })
     })
     if (shared.length === 0) return outcomes
     const alone = new Set<number>()
     watch = { alive, warn: message => shared.forEach(({ context }) => context.warn(message)) }
-    const scannedEvents = readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), tests, jobs[0]!, alive, (i, row) => {
+    const scannedEvents = readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), jobs[0]!, alive, (i, row) => {
       if (alone.has(i)) return
       try {
         shared[i]!.sink.add(row)
@@ -151,9 +150,8 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   }
 
   /** Hands each search its rows; gives how many events were looked at. */
-  function readTogether (searches: readonly SharedQuery[], tests: readonly FieldTest[], scope: Scope, alive: Alive, onRow: (search: number, row: Row) => void): number {
+  function readTogether (searches: readonly SharedQuery[], scope: Scope, alive: Alive, onRow: (search: number, row: Row) => void): number {
     const partitions = readersOf(scope)
-    for (const partition of partitions) partition.prepare(tests, alive)
     let scannedEvents = 0
     const decode = sharedDecoder(searches, scope, alive)
     const readBlock: typeof decode = (reader, block) => {
@@ -173,11 +171,10 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
       const condition = toCondition(job.predicate)
       const matches = compilePredicate(job.predicate)
-      const readBlock = decodingReader(job, condition, alive, (event, id, indexTimeUs) => {
+      const readBlock = decodingReader(job, (columns, dictionary) => [condition.mark(columns, dictionary)], alive, (event, id, indexTimeUs) => {
         return matches(name => fields.fieldOf(event, name)) ? toEvent(event, id, indexTimeUs) : null
       })
       const partitions = readersOf(job)
-      for (const partition of partitions) partition.prepare(condition.tests, alive)
       const found: FoundEvent[] = []
       for (const { timeUs, item } of ordered(partitions, job, job.order, readBlock, job.after)) {
         found.push({ event: item, timeUs })
@@ -230,7 +227,6 @@ function takeRows (found: Iterable<Row>, limit: number): { rows: Row[], truncate
 function * findRows (partitions: readonly PartitionReader[], job: SearchJob, order: EventOrder | 'any', alive: Alive, count: (block: Block) => void): Generator<Row> {
   const { query } = job.plan
   const condition = toCondition(query.predicate)
-  for (const partition of partitions) partition.prepare(condition.tests, alive)
   const decode = rowDecoder(query, job, condition, alive)
   const fields = narrowFields(query, condition)
   const narrow = fields === null ? decode : narrowReader(fields, job, condition, alive)
@@ -244,11 +240,11 @@ function * findRows (partitions: readonly PartitionReader[], job: SearchJob, ord
 function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder | 'any', readBlock: ReadBlock<T>): Generator<Found<T>> {
   if (order !== 'any') return yield * ordered(partitions, scope, order, readBlock)
   for (const partition of partitions) {
-    for (const block of blocksOf(partition, scope, 'id')) yield * readBlock(partition, block)
+    for (const block of blocksOf(partition, scope, 'any')) yield * readBlock(partition, block)
   }
 }
 
-/** The query's `bin` and `stats`: in SQL over the columns, event by event where the columns don't say all. */
+/** The query's `bin` and `stats`: by the columns, event by event where they don't say all. */
 function aggregate (partitions: readonly PartitionReader[], job: SearchJob, alive: Alive, count: (block: Block) => void): Row[] {
   const { query } = job.plan
   if (query.stats === null) throw new Error('no stats to aggregate')
@@ -258,25 +254,22 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
   const bin = query.bin === null ? null : compileBin(query.bin, job.timeZone)
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
   for (const partition of partitions) {
-    partition.prepare(condition.tests, alive)
-    const odd: Block[] = []
-    for (const block of blocksOf(partition, job, 'id')) {
+    const groups = openGroups(query.bin, query.stats, partition.dictionary)
+    for (const block of blocksOf(partition, job, 'any')) {
       count(block)
-      if (!isEven(partition, block)) odd.push(block)
-    }
-    if (hasCurrentColumns(partition)) {
-      const statement = partition.db.prepare(groupSql(query.bin, query.stats, condition))
-      for (const row of statement.raw().iterate({ ...scopeParams(job) })) {
-        const { by, partials } = toPartials(row as unknown[], query.stats, partition.dictionary)
-        stats.addPartial(by, partials)
+      alive()
+      if (isEven(partition, block)) {
+        const columns = partition.columnsOf(block)
+        const places = placesInScope(block, columns, job, condition.mark(columns, partition.dictionary))
+        if (places.length > 0) groups.add(columns, places)
+      } else {
+        for (const { item } of decode(partition, block)) {
+          bin?.(item)
+          stats.add(item)
+        }
       }
     }
-    for (const block of odd) {
-      for (const { item } of decode(partition, block)) {
-        bin?.(item)
-        stats.add(item)
-      }
-    }
+    for (const { by, partials } of groups.partials()) stats.addPartial(by, partials)
   }
   return stats.rows()
 }

@@ -1,22 +1,22 @@
 import { readStored } from '../../envelope/envelope.js'
 import { readStoredLine } from '../../envelope/lines.js'
-import type { Event, Metadata, Value } from '../../event.js'
+import type { Event, Metadata, Scalar, Value } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import type { IndexedEvent } from '../../fields/fields.js'
+import type { Fields, IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { StoreQuery } from '../../spl/plan.js'
 import type { Row } from '../../spl/row.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import type { BlockItem } from './block.js'
-import { decodeBlock } from './block.js'
 import type { Found, ReadBlock, Scope } from './blocks.js'
-import { IN_SCOPE, scopeParams } from './blocks.js'
-import type { Condition } from './condition.js'
-import { join } from './condition.js'
+import { placesInScope } from './blocks.js'
+import type { BlockColumns } from './column-block.js'
+import type { Condition, Marks } from './condition.js'
+import { joinMarks } from './condition.js'
+import type { DictionaryReader } from './dictionary.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
-import { isEven, oncePerReader } from './partition-reader.js'
-import { columnName } from './partition.js'
+import { isEven } from './partition-reader.js'
 
 export function hasColumn (field: string): boolean {
   return field === '_time' || Object.hasOwn(COLUMNS, field)
@@ -24,29 +24,36 @@ export function hasColumn (field: string): boolean {
 
 /** Reads rows from the columns alone. */
 export function narrowReader (fields: readonly string[], scope: Scope, condition: Condition, alive: Alive): ReadBlock<Row> {
-  const columns = fields.filter(field => field !== '_time')
-  const sql = `
-    SELECT e.id, e.time_us${columns.map(field => `, e.${columnName(field)}`).join('')}
-    FROM event AS e
-    WHERE e.id BETWEEN @firstId AND @blockLastId AND ${IN_SCOPE} AND ${condition.sql}
-  `
-  const select = oncePerReader(({ db }) => db.prepare(sql).raw())
-  return (reader, { first_id: firstId, last_id: blockLastId }) => {
+  return (reader, block) => {
     alive()
-    const rows = select(reader).all({ ...scopeParams(scope), firstId, blockLastId }) as [number, number, ...(number | string | null)[]][]
-    return rows.map(([id, timeUs, ...cells]) => {
+    const columns = reader.columnsOf(block)
+    const places = placesInScope(block, columns, scope, condition.mark(columns, reader.dictionary))
+    if (places.length === 0) return []
+    const valueOf = fields.map(field => columnReader(field, columns, reader))
+    const { times } = columns
+    return places.map(place => {
       const values = new Map<string, Value>()
-      let cell = 0
-      for (const field of fields) {
-        if (field === '_time') {
-          values.set(field, toSeconds(timeUs))
-          continue
-        }
-        const value = cells[cell++]!
-        if (value !== null) values.set(field, COLUMNS[field] === 'dictionary' ? reader.dictionary.valueOf(value as number) : value)
-      }
-      return { id, timeUs, item: { values, origin: [id] } }
+      fields.forEach((field, i) => {
+        const value = valueOf[i]!(place)
+        if (value !== null) values.set(field, value)
+      })
+      const id = block.first_id + place
+      return { id, timeUs: times[place]!, item: { values, origin: [id] } }
     })
+  }
+}
+
+/** Reads an event's value of a field, by its place; null is none. */
+function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (place: number) => Scalar | null {
+  if (field === '_time') return place => toSeconds(columns.times[place]!)
+  if (COLUMNS[field] === 'text') {
+    const { texts, places } = columns.text(field)
+    return place => texts.get(places[place]!)
+  }
+  const { ids, places } = columns.dictionary(field)
+  return place => {
+    const id = ids[places[place]!]!
+    return id === 0 ? null : dictionary.valueOf(id)
   }
 }
 
@@ -54,7 +61,7 @@ export function narrowReader (fields: readonly string[], scope: Scope, condition
 export function rowDecoder (query: StoreQuery, scope: Scope, condition: Condition, alive: Alive): ReadBlock<Row> {
   const matches = compilePredicate(query.predicate)
   const { fields: wanted } = query
-  return decodingReader(scope, condition, alive, (event, id, _, { fields }) => {
+  return decodingReader(scope, (columns, dictionary) => [condition.mark(columns, dictionary)], alive, (event, id, _, { fields }) => {
     if (!matches(name => fields.fieldOf(event, name))) return null
     return { values: wanted === null ? fields.fieldsOf(event) : pick(wanted, field => fields.fieldOf(event, field)), origin: [id] }
   })
@@ -66,8 +73,8 @@ export interface SharedQuery { readonly query: StoreQuery, readonly condition: C
 /** Reads rows of several searches from the envelopes, each decoded once: what an event gives is told with the number of its search. */
 export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, alive: Alive): ReadBlock<readonly (readonly [search: number, row: Row])[]> {
   const tests = searches.map(({ query }) => compilePredicate(query.predicate))
-  const marks = searches.map(({ condition }) => condition.sql)
-  return decodingReader(scope, { sql: join(marks, 'OR'), marks }, alive, (event, id, _, { fields }, row) => {
+  const markAll = (columns: BlockColumns, dictionary: DictionaryReader) => searches.map(({ condition }) => condition.mark(columns, dictionary))
+  return decodingReader(scope, markAll, alive, (event, id, _, { fields }, isMarked) => {
     const known = new Map<string, Value | undefined>() // searches ask for the same fields
     const get = (name: string): Value | undefined => {
       let value = known.get(name)
@@ -79,7 +86,7 @@ export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, a
     }
     let all: ReadonlyMap<string, Value> | null = null
     const rows = searches.flatMap(({ query: { fields: wanted } }, i): (readonly [number, Row])[] => {
-      if (row[`m${i}`] === 0 || !tests[i]!(get)) return []
+      if (!isMarked(i) || !tests[i]!(get)) return []
       if (wanted === null) all ??= fields.fieldsOf(event)
       return [[i, { values: wanted === null ? new Map(all) : pick(wanted, get), origin: [id] }]]
     })
@@ -96,54 +103,47 @@ function pick (wanted: readonly string[], get: (field: string) => Value | undefi
   return values
 }
 
-interface NarrowRow extends Metadata { id: number, time_us: number, readonly [mark: `m${number}`]: number }
+/** `isMarked` says which of several conditions may hold. */
+type Take<T> = (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader, isMarked: (condition: number) => boolean) => T | null
 
-type Take<T> = (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader, row: NarrowRow) => T | null
-
-/**
- * Decodes a block for the events that the condition lets through, and keeps what `take` makes of them. `marks` are conditions besides: it
- * is told which of them may hold, by a number for each, in `m0`, `m1` and so on.
- */
-export function decodingReader<T> (scope: Scope, { sql: condition, marks = [] }: { readonly sql: string, readonly marks?: readonly string[] }, alive: Alive, take: Take<T>): ReadBlock<T> {
-  const sql = (where: string, marks: readonly string[]) => `
-    SELECT e.id, e.time_us, e.host, e.source, e.sourcetype, e."index"${marks.map((mark, i) => `, ${mark} AS m${i}`).join('')}
-    FROM event AS e
-    WHERE e.id BETWEEN @firstId AND @blockLastId AND ${IN_SCOPE} AND ${where}
-  `
-  const selectEven = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql(condition, marks)))
-  const selectOdd = oncePerReader(({ db }) => db.prepare<object, NarrowRow>(sql('1', marks.map(() => '1'))))
+/** Decodes a block for the events that one of the conditions lets through, and keeps what `take` makes of them. */
+export function decodingReader<T> (scope: Scope, markAll: (columns: BlockColumns, dictionary: DictionaryReader) => readonly Marks[], alive: Alive, take: Take<T>): ReadBlock<T> {
   return (reader, block) => {
     alive()
-    const { first_id: firstId, last_id: blockLastId } = block
-    const select = isEven(reader, block) ? selectEven : selectOdd
-    const rows = select(reader).all({ ...scopeParams(scope), firstId, blockLastId })
-    if (rows.length === 0) return []
-    const data = reader.selectData.get(firstId)
-    if (data === undefined) throw new Error(`block ${firstId} has no data`)
-    const items = decodeBlock(data)
+    const columns = reader.columnsOf(block)
+    const marks = isEven(reader, block) ? markAll(columns, reader.dictionary) : ['all' as const]
+    const isMarked = (condition: number, place: number) => {
+      const ofCondition = marks[condition] ?? 'all'
+      return typeof ofCondition === 'string' ? ofCondition === 'all' : ofCondition[place] === 1
+    }
+    const places = placesInScope(block, columns, scope, joinMarks(marks, 'or'))
+    if (places.length === 0) return []
+    const items = reader.itemsOf(block)
+    const metadata = METADATA.map(field => columnReader(field, columns, reader))
     const found: Found<T>[] = []
-    for (const row of rows) {
-      const stored = items[row.id - firstId]!
-      const item = take(toIndexedEvent(row, stored, reader), row.id, stored.indexTimeUs, reader, row)
-      if (item !== null) found.push({ id: row.id, timeUs: row.time_us, item })
+    for (const place of places) {
+      const stored = items[place]!
+      const id = block.first_id + place
+      const timeUs = columns.times[place]!
+      const [host, source, sourcetype, index] = metadata.map(valueOf => String(valueOf(place))) as [string, string, string, string]
+      const event = toIndexedEvent({ host, source, sourcetype, index }, timeUs, stored, reader.fields)
+      const item = take(event, id, stored.indexTimeUs, reader, condition => isMarked(condition, place))
+      if (item !== null) found.push({ id, timeUs, item })
     }
     return found
   }
 }
 
-function toIndexedEvent (row: NarrowRow, { kind, bytes, filled }: BlockItem, { dictionary, fields }: PartitionReader): StoredEvent {
+const METADATA = ['host', 'source', 'sourcetype', 'index'] as const satisfies readonly (keyof Metadata)[]
+
+function toIndexedEvent (metadata: Metadata, timeUs: number, { kind, bytes, filled }: BlockItem, fields: Fields): StoredEvent {
   const stored = kind === 'line' ? readStoredLine(bytes) : readStored(bytes)
-  const text = (id: unknown) => String(dictionary.valueOf(id as number))
-  const sourcetype = text(row.sourcetype)
   return {
     ...stored,
+    ...metadata,
     fields: joinFilled(stored.fields, filled),
-    timeUs: row.time_us,
-    host: text(row.host),
-    source: text(row.source),
-    index: text(row.index),
-    sourcetype,
-    payload: fields.toPayload(stored.event, sourcetype),
+    timeUs,
+    payload: fields.toPayload(stored.event, metadata.sourcetype),
   }
 }
 

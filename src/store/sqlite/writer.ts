@@ -3,23 +3,22 @@ import type Database from 'better-sqlite3'
 import type { BodyRules, EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
 import { parseBody } from '../../envelope/envelope.js'
 import { parseLines } from '../../envelope/lines.js'
-import type { Scalar } from '../../event.js'
 import type { FieldTables } from '../../fields/field-tables.js'
 import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
-import { COLUMNS } from '../../fields/tables.js'
 import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest } from '../events.js'
 import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import { encodeColumns } from './column-block.js'
 import type { ColumnReader, ColumnValues } from './columns.js'
-import { COLUMN_FIELDS, openColumnReader } from './columns.js'
+import { openColumnReader } from './columns.js'
 import { openDictionary } from './dictionary.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
 import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
-import { columnName, openPartition, readSummary } from './partition.js'
+import { openPartition, readSummary } from './partition.js'
 import { hashOf, openResends, openResendWriter } from './resend.js'
 
 export interface WriterOptions {
@@ -48,7 +47,7 @@ export const MAX_REQUEST_EVENTS = 100_000
 
 export type Writer = ReturnType<typeof openWriter>
 
-/** A narrow row before its values have ids. */
+/** An event with the values of its columns, which have no ids yet. */
 interface PendingEvent extends BlockItem, ColumnValues {
   readonly timeUs: number
   readonly isOwnTime: boolean
@@ -228,11 +227,7 @@ function openForAppend (options: WriterOptions, day: string, { mark, idMark, bef
   const { resendWindowUs } = options
   const resends = openResendWriter(db, resendWindowUs)
   const known = [db, ...before === null ? [] : [before]].map(one => openResends(one, resendWindowUs))
-  const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd) VALUES (?, ?, ?, ?, ?)')
-  const insertData = db.prepare('INSERT INTO block_data (first_id, data) VALUES (?, ?)')
-  const insertEvent = db.prepare(`
-    INSERT INTO event (id, time_us, ${COLUMN_FIELDS.map(columnName).join(', ')}) VALUES (?, ?, ${COLUMN_FIELDS.map(() => '?').join(', ')})
-  `)
+  const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (?, ?, ?, ?, ?, ?, ?)')
   const updateSummary = db.prepare(`
     UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
       min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
@@ -247,13 +242,12 @@ function openForAppend (options: WriterOptions, day: string, { mark, idMark, bef
       const blockId = id
       let blockMinUs = Infinity
       let blockMaxUs = -Infinity
-      for (const { timeUs, columns } of events) {
-        insertEvent.run(id++, timeUs, ...columns.map((value, i) => toColumn(COLUMN_FIELDS[i]!, value)))
+      for (const { timeUs } of events) {
         if (timeUs < blockMinUs) blockMinUs = timeUs
         if (timeUs > blockMaxUs) blockMaxUs = timeUs
       }
-      insertBlock.run(blockId, id - 1, blockMinUs, blockMaxUs, events.some(({ odd }) => odd) ? 1 : 0)
-      insertData.run(blockId, data)
+      id += events.length
+      insertBlock.run(blockId, id - 1, blockMinUs, blockMaxUs, events.some(({ odd }) => odd) ? 1 : 0, encodeColumns(events, dictionary.idOf), data)
       minTimeUs = Math.min(minTimeUs, blockMinUs)
       maxTimeUs = Math.max(maxTimeUs, blockMaxUs)
     }
@@ -264,10 +258,6 @@ function openForAppend (options: WriterOptions, day: string, { mark, idMark, bef
     }
     return id - 1
   })
-
-  function toColumn (field: string, value: Scalar | null): Scalar | null {
-    return value === null || COLUMNS[field] === 'text' ? value : dictionary.idOf(field, value)
-  }
 
   return {
     day,
