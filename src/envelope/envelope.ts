@@ -1,6 +1,8 @@
 import type { Metadata } from '../event.js'
-import { openScanner, scanEnvelope } from './scan.js'
+import { scanEnvelope, scanHead } from './scan.js'
 import type { ByteSpan, EnvelopeSpan } from './scan.js'
+import { openEnvelopes, textOf } from './split.js'
+import type { ParsedEnvelope } from './split.js'
 import { parseTime } from './time.js'
 
 /** HEC's codes for a faulty object (hec.md section 3); their texts and statuses are in `hec/reply.ts`. */
@@ -51,23 +53,20 @@ export interface BodyOutcome {
 
 const KNOWN_KEYS = new Set(['time', 'host', 'source', 'sourcetype', 'index', 'event', 'fields'])
 
-const decoder = new TextDecoder()
-
 /** Reads the body of `/event` by Splunk's rules and hands over one event after the other, until the first fault (hec.md 4.4). */
 export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event: ParsedEvent) => void): BodyOutcome {
-  const scanner = openScanner(body)
+  const envelopes = openEnvelopes(body)
   let unknownKeys = 0
   let skipped = 0
   for (let position = 0; ; position++) {
     const done = (fault: Fault | null): BodyOutcome => ({ fault, unknownKeys, skipped })
-    const span = scanner.next()
-    if (span === null) return done(null)
-    const envelope = span === 'faulty' ? null : parseObject(body, span)
-    if (span === 'faulty' || envelope === null) return done({ code: 6, number: position })
-    const unknown = countUnknown(envelope)
+    const item = envelopes.next()
+    if (item === null) return done(null)
+    if (item === 'faulty') return done({ code: 6, number: position })
+    const unknown = countUnknown(item.envelope)
     unknownKeys += unknown
     if (unknown > 0 && rules.compatibility === 'splunk') return done(null)
-    const outcome = readEnvelope(body, span, envelope, rules)
+    const outcome = readEnvelope(body, item, rules)
     if (outcome === 'skip') skipped++
     else if (typeof outcome === 'number') {
       // Splunk counts the object of a wrong index from one, all others from zero (hec.md 4.4).
@@ -76,34 +75,28 @@ export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event:
   }
 }
 
-/** The text of a part of a body. In pieces of one envelope it is fast; of a whole body it is not. */
-export function textOf (body: Uint8Array, { start, end }: ByteSpan): string {
-  return decoder.decode(body.subarray(start, end))
-}
-
-function parseObject (body: Uint8Array, span: ByteSpan): Record<string, unknown> | null {
-  try {
-    return JSON.parse(textOf(body, span)) as Record<string, unknown>
-  } catch {
-    return null
-  }
-}
-
 /** Whether an object is an envelope of an event and nothing else: it has `event`, and no key that HEC doesn't know. */
 export function isEnvelope (body: Uint8Array, span: EnvelopeSpan): boolean {
   if (span.event === null) return false
-  const envelope = parseObject(body, span)
-  return envelope !== null && countUnknown(envelope) === 0
+  try {
+    return countUnknown(JSON.parse(textOf(body, span)) as Record<string, unknown>) === 0
+  } catch {
+    return false
+  }
 }
 
-function countUnknown (envelope: Record<string, unknown>): number {
+function countUnknown (envelope: ParsedEnvelope['envelope']): number {
   let count = 0
   for (const key of Object.keys(envelope)) if (!KNOWN_KEYS.has(key)) count++
   return count
 }
 
-function readEnvelope (body: Uint8Array, span: EnvelopeSpan, envelope: Record<string, unknown>, rules: EnvelopeRules): ParsedEvent | FaultCode | 'skip' {
-  if ([span.event, span.fields].some(part => part !== null && isTooLarge(part, rules))) return 6
+function readEnvelope (body: Uint8Array, { envelope, start, end }: ParsedEnvelope, rules: EnvelopeRules): ParsedEvent | FaultCode | 'skip' {
+  const spanOf = () => scanEnvelope(body, start)! // for what is seldom asked for
+  if (isTooLarge({ start, end }, rules)) {
+    const span = spanOf()
+    if ([span.event, span.fields].some(part => part !== null && isTooLarge(part, rules))) return 6
+  }
   const metadata = readMetadata(envelope, rules.defaults)
   if (metadata === null) return 6
 
@@ -113,11 +106,11 @@ function readEnvelope (body: Uint8Array, span: EnvelopeSpan, envelope: Record<st
   if (typeof event === 'string' && event.trim() === '') return 13
 
   let { timeUs } = rules
-  if (span.time !== null) {
+  if (Object.hasOwn(envelope, 'time')) {
     const { time } = envelope
     if (time === null) return 6
     if (typeof time !== 'string' && typeof time !== 'number') return 15
-    timeUs = parseTime(typeof time === 'string' ? time : textOf(body, span.time))
+    timeUs = parseTime(typeof time === 'string' ? time : numberText(body, start, time))
     if (timeUs === null) return 15
   }
   if (fields !== null && !isFlat(fields)) return 15
@@ -127,10 +120,20 @@ function readEnvelope (body: Uint8Array, span: EnvelopeSpan, envelope: Record<st
     ...metadata,
     timeUs,
     event,
-    get raw () { return rawOf(body, span, event) }, // whoever only indexes the event never asks for it
+    get raw () { return rawOf(body, spanOf(), event) }, // whoever only indexes the event never asks for it
     fields: (fields ?? {}) as Record<string, unknown>,
-    item: { start: span.start, end: span.end },
+    item: { start, end },
   }
+}
+
+/** An envelope's time as it is written: a double may not hold all its digits. Most senders have it before the event, and so it is found fast. */
+function numberText (body: Uint8Array, start: number, time: number): string {
+  const head = scanHead(body, start)
+  if (head !== null) {
+    const text = textOf(body, head)
+    if (Number(text) === time) return text // else it is given again behind the event, and that one counts
+  }
+  return textOf(body, scanEnvelope(body, start)!.time!)
 }
 
 function rawOf (body: Uint8Array, span: EnvelopeSpan, event: unknown): string {

@@ -1,5 +1,6 @@
 import type { BodyOutcome, BodyRules, Fault, ParsedEvent } from './envelope.js'
-import { isIndexAllowed, isTooLarge, textOf } from './envelope.js'
+import { isIndexAllowed, isTooLarge } from './envelope.js'
+import { textOf } from './split.js'
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d

@@ -30,8 +30,8 @@ export function isJsonSpace (byte: number): boolean {
  * of at most MAX_JSON_DEPTH levels begins; nothing can be read after that. What is inside an object is only balanced, not
  * checked: that is `JSON.parse`'s work.
  */
-export function openScanner (body: Uint8Array): { next: () => EnvelopeSpan | null | 'faulty' } {
-  let at = 0
+export function openScanner (body: Uint8Array, start = 0): { next: () => EnvelopeSpan | null | 'faulty' } {
+  let at = start
   let inArray = false
   let first = true // no element of this array came yet
 
@@ -67,6 +67,16 @@ export function openScanner (body: Uint8Array): { next: () => EnvelopeSpan | nul
 
 /** The envelope that begins at `start`, or null where none does. Of a key given twice the last counts, as in JSON.parse. */
 export function scanEnvelope (body: Uint8Array, start: number): EnvelopeSpan | null {
+  return scanMembers(body, start, false)
+}
+
+/** Where the `time` of the envelope that begins at `start` is, if it comes before its `event`. */
+export function scanHead (body: Uint8Array, start: number): ByteSpan | null {
+  return scanMembers(body, start, true)?.time ?? null
+}
+
+/** `isHead`: it ends before the event, and says nothing of what comes then. */
+function scanMembers (body: Uint8Array, start: number, isHead: boolean): EnvelopeSpan | null {
   if (body[start] !== OPEN_BRACE) return null
   let time: ByteSpan | null = null
   let event: ByteSpan | null = null
@@ -78,6 +88,7 @@ export function scanEnvelope (body: Uint8Array, start: number): EnvelopeSpan | n
     const keyEnd = skipString(body, at)
     if (keyEnd === -1) return null
     const key = keyText(body, at, keyEnd)
+    if (isHead && key === 'event') return { start, end: at, time, event, fields }
     at = skipSpace(body, keyEnd)
     if (body[at] !== COLON) return null
     const valueStart = skipSpace(body, at + 1)

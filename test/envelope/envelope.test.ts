@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { EnvelopeRules, ParsedEvent } from '../../src/envelope/envelope.js'
-import { parseBody, readStored, textOf } from '../../src/envelope/envelope.js'
+import { parseBody, readStored } from '../../src/envelope/envelope.js'
+import { textOf } from '../../src/envelope/split.js'
 
 const RULES: EnvelopeRules = {
   defaults: { host: 'dh', source: 'ds', sourcetype: 'dst', index: 'main' },
