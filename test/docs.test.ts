@@ -70,7 +70,7 @@ t.test('the example of docs/fields.md is a configuration, and gives what is said
   const event = { proc: { exe: '/usr/bin/curl', cmdline: 'curl -s x' }, container: { labels: { 'io.kubernetes.pod.name': 'web-1' } } }
 
   const { sourcetype, payload } = route(event, 'falco')
-  const indexed = { timeUs: 0, raw: '', host: 'n1', source: 's', index: 'main', fields: {}, sourcetype, payload }
+  const indexed = { timeUs: 0, raw: () => '', host: 'n1', source: 's', index: 'main', fields: {}, sourcetype, payload }
 
   t.equal(sourcetype, 'linux_audit')
   for (const [name, value] of Object.entries({ dest: 'n1', process: 'curl -s x', process_name: 'curl', user: 'unknown', pod_name: 'web-1', vendor_product: 'Linux Audit' })) t.equal(fieldOf(indexed, name), value, name)

@@ -87,5 +87,5 @@ function isAdded (event: Event, name: string, own: Fields): boolean {
   if (!Object.hasOwn(event.fields as object, name)) return false
   const { host, source, sourcetype, index, raw } = event
   const payload = own.toPayload(event.event, sourcetype)
-  return own.fieldOf({ host, source, sourcetype, index, raw, payload, fields: {}, timeUs: toMicroseconds(event.time) }, name) === undefined
+  return own.fieldOf({ host, source, sourcetype, index, raw: () => raw, payload, fields: {}, timeUs: toMicroseconds(event.time) }, name) === undefined
 }

@@ -23,7 +23,7 @@ export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: Pa
     const text = textOf(body, item)
     if (text.trim() === '') continue
     if (!isIndexAllowed(rules.defaults.index, rules)) return done({ code: 7, number: position + 1 }) // from one, as of an envelope
-    take({ ...rules.defaults, timeUs: rules.timeUs, event: text, raw: text, fields: NO_FIELDS, item })
+    take({ ...rules.defaults, timeUs: rules.timeUs, event: text, raw: () => text, fields: NO_FIELDS, item })
     position++
   }
   return done(null)
@@ -34,7 +34,7 @@ const NO_FIELDS: ParsedEvent['fields'] = {}
 /** Reads a stored line again, as `readStored` does an envelope. */
 export function readStoredLine (line: Uint8Array): Pick<ParsedEvent, 'event' | 'raw' | 'fields'> {
   const text = textOf(line, { start: 0, end: line.length })
-  return { event: text, raw: text, fields: NO_FIELDS }
+  return { event: text, raw: () => text, fields: NO_FIELDS }
 }
 
 /** Gives the offset of the line's CR or LF at or behind an offset that only grows; -1 without. Each byte is looked at once for each of them. */

@@ -9,7 +9,8 @@ import { COLUMNS, isMetadata, isWrappable, METADATA_FIELDS, TETRAGON_KEYS } from
 /** An event as search sees it. `payload` is the JSON object that its fields are read from, where it holds one. */
 export interface IndexedEvent extends Metadata {
   readonly timeUs: number
-  readonly raw: string
+  /** Its text, which is made when it is asked for. A method, since a getter of an object literal is a hidden class of its own for each event. */
+  raw (): string
   readonly payload: object | null
   readonly fields: Readonly<Record<string, unknown>>
 }
@@ -123,7 +124,7 @@ function unwrap (payload: object): object {
 function metadataOf (event: IndexedEvent, name: MetadataField): Scalar {
   switch (name) {
     case '_time': return toSeconds(event.timeUs)
-    case '_raw': return event.raw.toWellFormed()
+    case '_raw': return event.raw().toWellFormed()
     default: return event[name]
   }
 }

@@ -213,7 +213,7 @@ t.test('columns give back what was put into them, and find the texts that hold a
     const entries: Scalar[] = []
     const columns = decodeColumns(encodeColumns(rows, (_, value) => entries.push(value)))
     assert.equal(columns.count, rows.length)
-    assert.deepEqual([...columns.times], rows.map(({ timeUs }) => timeUs))
+    assert.deepEqual([...columns.times()], rows.map(({ timeUs }) => timeUs))
     COLUMN_FIELDS.forEach((field, i) => {
       const wanted = rows.map(({ columns }) => columns[i]!)
       if (rows.length === 0) return

@@ -38,7 +38,7 @@ export type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly F
 export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_time_us: maxTimeUs }: Block, columns: BlockColumns, { window: { earliestUs, latestUs }, lastId }: Scope, marks: Marks): number[] {
   const places: number[] = []
   if (marks === 'none') return places
-  const times = minTimeUs >= earliestUs && maxTimeUs < latestUs ? null : columns.times
+  const times = minTimeUs >= earliestUs && maxTimeUs < latestUs ? null : columns.times()
   const end = Math.min(columns.count, lastId - firstId + 1)
   for (let i = 0; i < end; i++) {
     if (marks !== 'all' && marks[i] === 0) continue

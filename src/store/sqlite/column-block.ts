@@ -8,7 +8,7 @@ import { COLUMN_FIELDS } from './columns.js'
 export interface BlockColumns {
   readonly count: number
   /** Epoch microseconds. */
-  readonly times: Float64Array
+  times (): Float64Array
   /** Of a field with a dictionary. */
   dictionary (field: string): DictionaryColumn
   /** Of a field whose text stands in the block. */
@@ -121,7 +121,7 @@ export function decodeColumns (data: Buffer): BlockColumns {
   let times: Float64Array | null = null
   return {
     count,
-    get times () {
+    times () {
       times ??= decodeTimes(bytes, count, width)
       return times
     },
@@ -210,7 +210,7 @@ function openTexts (bytes: Buffer, ends: Uint32Array): BlockTexts {
 export function toColumns (times: readonly number[], { ids, texts }: { ids: (field: string) => readonly number[], texts: (field: string) => readonly (string | null)[] }): BlockColumns {
   return {
     count: times.length,
-    times: Float64Array.from(times),
+    times: () => Float64Array.from(times),
     dictionary (field) {
       const { values, places } = distinctOf(ids(field))
       return { ids: Uint32Array.from(values), places }

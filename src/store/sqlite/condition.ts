@@ -51,7 +51,7 @@ function compileMarks (predicate: Predicate): MarkBlock | null {
 function compileField (test: FieldTest): MarkBlock | null {
   const { field } = test
   const matches = compileTest(test)
-  if (field === '_time') return ({ times }) => Uint8Array.from(times, timeUs => matches(toSeconds(timeUs)) ? 1 : 0)
+  if (field === '_time') return columns => Uint8Array.from(columns.times(), timeUs => matches(toSeconds(timeUs)) ? 1 : 0)
   if (!Object.hasOwn(COLUMNS, field)) return null
   return COLUMNS[field] === 'dictionary' ? markDictionary(field, matches) : markText(field, matches, requiredTexts(test))
 }

@@ -136,8 +136,9 @@ function columnOf (columns: BlockColumns, field: string): Values {
 }
 
 /** The lower edges of the bins that the times are in, also before 1970. */
-function timesOf ({ count, times }: BlockColumns, events: readonly number[], spanUs: number): Values {
-  const places = new Uint32Array(count)
+function timesOf (columns: BlockColumns, events: readonly number[], spanUs: number): Values {
+  const times = columns.times()
+  const places = new Uint32Array(columns.count)
   const distinct = new Map<number, number>()
   for (const event of events) {
     const timeUs = times[event]!

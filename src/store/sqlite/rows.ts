@@ -30,7 +30,7 @@ export function narrowReader (fields: readonly string[], scope: Scope, condition
     const places = placesInScope(block, columns, scope, condition.mark(columns, reader.dictionary))
     if (places.length === 0) return []
     const valueOf = fields.map(field => columnReader(field, columns, reader))
-    const { times } = columns
+    const times = columns.times()
     return places.map(place => {
       const values = new Map<string, Value>()
       fields.forEach((field, i) => {
@@ -45,7 +45,10 @@ export function narrowReader (fields: readonly string[], scope: Scope, condition
 
 /** Reads an event's value of a field, by its place; null is none. */
 function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (place: number) => Scalar | null {
-  if (field === '_time') return place => toSeconds(columns.times[place]!)
+  if (field === '_time') {
+    const times = columns.times()
+    return place => toSeconds(times[place]!)
+  }
   if (COLUMNS[field] === 'text') {
     const { texts, places } = columns.text(field)
     return place => texts.get(places[place]!)
@@ -119,12 +122,13 @@ export function decodingReader<T> (scope: Scope, markAll: (columns: BlockColumns
     const places = placesInScope(block, columns, scope, joinMarks(marks, 'or'))
     if (places.length === 0) return []
     const items = reader.itemsOf(block)
+    const times = columns.times()
     const metadata = METADATA.map(field => columnReader(field, columns, reader))
     const found: Found<T>[] = []
     for (const place of places) {
       const stored = items[place]!
       const id = block.first_id + place
-      const timeUs = columns.times[place]!
+      const timeUs = times[place]!
       const [host, source, sourcetype, index] = metadata.map(valueOf => String(valueOf(place))) as [string, string, string, string]
       const event = toIndexedEvent({ host, source, sourcetype, index }, timeUs, stored, reader.fields)
       const item = take(event, id, stored.indexTimeUs, reader, condition => isMarked(condition, place))
@@ -160,7 +164,7 @@ export function toEvent (event: IndexedEvent, id: number, indexTimeUs: number): 
     sourcetype,
     index,
     event: (event as StoredEvent).event,
-    raw,
+    raw: raw(),
     fields: fields as Record<string, unknown>,
   }
 }

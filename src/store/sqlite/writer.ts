@@ -179,7 +179,7 @@ interface PendingContext {
 function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, timeFrom }, fill, columnReader }: PendingContext): PendingEvent {
   const { sourcetype, payload } = columnReader.route(parsed.event, parsed.sourcetype)
   const { host, source, index } = parsed
-  const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw) : null
+  const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw()) : null
   const event: IndexedEvent & { fields: IndexedEvent['fields'] } = {
     host,
     source,
@@ -188,7 +188,7 @@ function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, t
     timeUs: parsed.timeUs ?? own ?? arrivalUs,
     sourcetype,
     payload,
-    get raw () { return parsed.raw },
+    raw: parsed.raw,
   }
   const missing = fill.filter(([name]) => !columnReader.has(event, name))
   const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing))
