@@ -84,8 +84,9 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, { openapi: openapiOptions(deps.version), transform: jsonSchemaTransform, transformObject: withoutInputTwins })
   await app.register(rateLimit, { global: false })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (deps.isShuttingDown()) reply.header('connection', 'close')
+    done()
   })
   useProblems(app)
 

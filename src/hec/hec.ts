@@ -31,6 +31,8 @@ export interface HecDeps {
   readonly now: () => number
 }
 
+interface RouteDeps extends HecDeps { readonly contextOf: (token: HashedToken) => TokenContext }
+
 /** Who sent a request, once it was let in. The channel is empty where there is none, and may be anything on a token without ack. */
 interface Sender { readonly token: HashedToken, readonly channel: string }
 
@@ -61,18 +63,20 @@ const MAX_ACK_BYTES = 8 << 20
 export const HEC_HEADERS = { 'x-content-type-options': 'nosniff', vary: 'Authorization', 'x-frame-options': 'SAMEORIGIN', server: 'Splunkd' }
 
 /** Splunk's HTTP Event Collector. Its body parser, token check and error format hold in this scope alone. */
-export async function hec (app: FastifyInstance, deps: HecDeps) {
+export async function hec (app: FastifyInstance, given: HecDeps) {
+  const deps: RouteDeps = { ...given, contextOf: openContexts() }
   app.decorateRequest('hecSender', null)
+  app.setChildLoggerFactory(logger => logger) // a logger for each request takes longer than to count it
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) => collect(request, payload, deps))
-  app.addHook('onRequest', async request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     delete request.raw.headers['content-type'] // Fastify itself refuses types that Splunk takes
+    done()
   })
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('onSend', (request, reply, _payload, done) => {
     reply.headers(HEC_HEADERS)
-    // A reply before the end of its request's body closes the connection (hec.md section 8).
-    const isReadWhole = reply.statusCode !== 413 && !deps.isShuttingDown() && await discardBody(request.raw, deps.maxBodyBytes)
-    if (!isReadWhole) reply.header('connection', 'close')
+    if (reply.statusCode !== 413 && !deps.isShuttingDown() && request.raw.readableEnded) return done()
+    leaveBody(request, reply, deps).then(() => done(), done)
   })
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, deps))
   app.setNotFoundHandler((_request, reply) => send(reply, deps, 404))
@@ -83,7 +87,10 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
       app.post<HecRoute>(path, {
         schema: { hide: true },
         config: { hecBody: hecBody as keyof typeof BODY_PATHS },
-        onRequest: async request => check(request, deps),
+        onRequest: (request, _reply, done) => {
+          check(request, deps)
+          done()
+        },
       }, (request, reply) => hecBody === 'acks' ? answerPoll(request, reply, deps) : receive(request, reply, deps))
     }
   }
@@ -92,6 +99,12 @@ export async function hec (app: FastifyInstance, deps: HecDeps) {
     // No token is looked at here, whatever the manual says (hec.md section 2).
     app.get(path, { schema: { hide: true } }, (_request, reply) => send(reply, deps, health(deps)))
   }
+}
+
+/** A reply before the end of its request's body closes the connection (hec.md section 8). */
+async function leaveBody (request: FastifyRequest, reply: FastifyReply, { maxBodyBytes, isShuttingDown }: HecDeps): Promise<void> {
+  const isReadWhole = reply.statusCode !== 413 && !isShuttingDown() && await discardBody(request.raw, maxBodyBytes)
+  if (!isReadWhole) reply.header('connection', 'close')
 }
 
 /** OPTIONS and the methods that a path does not have. */
@@ -168,7 +181,7 @@ function letIn ({ hecSender, body }: FastifyRequest<HecRoute>): Sender & Collect
 }
 
 /** Stores a request's events. The reply says 200 when they are on disk. */
-async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: HecDeps) {
+async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: RouteDeps) {
   const { token, channel, body, bytes } = letIn(request)
   if (bytes === 0) throw new HecError(5)
   const nowMs = deps.now()
@@ -206,8 +219,9 @@ function senderOf (token: HashedToken, channel: string): string {
 }
 
 /** What the request and its token say of all its events. Throws HecError 15 where the query's `time` is none. */
-function toAppend (request: FastifyRequest, token: HashedToken, { timeFrom }: HecDeps): Omit<AppendRequest, 'body' | 'arrivalUs' | 'sender'> {
+function toAppend (request: FastifyRequest, token: HashedToken, { timeFrom, contextOf }: RouteDeps): Omit<AppendRequest, 'body' | 'arrivalUs' | 'sender'> {
   const format = request.routeOptions.config.hecBody === 'lines' ? 'lines' : 'envelopes'
+  const context = contextOf(token)
   const time = firstOf(request, 'time')
   const timeUs = time === undefined ? null : parseTime(time)
   if (time !== undefined && timeUs === null) throw new HecError(15)
@@ -215,12 +229,11 @@ function toAppend (request: FastifyRequest, token: HashedToken, { timeFrom }: He
   const isExtracted = format === 'lines' || /^(?:true|1)$/i.test(firstOf(request, 'auto_extract_timestamp') ?? '')
   return {
     format,
-    defaults: defaultsOf(request, token),
+    defaults: defaultsOf(request, token, context),
     timeUs,
     timeFrom: isExtracted ? 'event' : timeFrom,
     fill: token.defaults,
-    // The token's own index is always usable (hec.md 4.5), one that the query names is not.
-    allowedIndexes: token.indexes.length === 0 ? null : [...token.indexes, token.index],
+    allowedIndexes: context.allowedIndexes,
   }
 }
 
@@ -230,15 +243,33 @@ function firstOf ({ query }: FastifyRequest, name: string): string | undefined {
   return (Array.isArray(value) ? value[0] : value) || undefined
 }
 
-/** First match wins: envelope, query, token, built-in (hec.md 4.5). The host is the peer's address, as `connection_host = ip`. */
-function defaultsOf (request: FastifyRequest, token: HashedToken): Metadata {
-  const first = (key: keyof Metadata) => firstOf(request, key)
-  return {
-    host: first('host') ?? token.host ?? request.ip.replace(/^::ffff:/, ''),
-    source: first('source') ?? token.source ?? `http:${token.name}`,
-    sourcetype: first('sourcetype') ?? token.sourcetype ?? 'httpevent',
-    index: first('index') ?? token.index,
+/** What requests of a token have in common. Of many requests in one message to the writer it is copied once. */
+interface TokenContext { readonly allowedIndexes: readonly string[] | null, defaults: Metadata | null }
+
+function openContexts (): (token: HashedToken) => TokenContext {
+  const contexts = new WeakMap<HashedToken, TokenContext>()
+  return token => {
+    let context = contexts.get(token)
+    if (context === undefined) {
+      // The token's own index is always usable (hec.md 4.5), one that the query names is not.
+      context = { allowedIndexes: token.indexes.length === 0 ? null : [...token.indexes, token.index], defaults: null }
+      contexts.set(token, context)
+    }
+    return context
   }
+}
+
+/** First match wins: envelope, query, token, built-in (hec.md 4.5). The host is the peer's address, as `connection_host = ip`. */
+function defaultsOf (request: FastifyRequest, token: HashedToken, context: TokenContext): Metadata {
+  const first = (key: keyof Metadata) => firstOf(request, key)
+  const host = first('host') ?? token.host ?? request.ip.replace(/^::ffff:/, '')
+  const source = first('source') ?? token.source ?? `http:${token.name}`
+  const sourcetype = first('sourcetype') ?? token.sourcetype ?? 'httpevent'
+  const index = first('index') ?? token.index
+  const last = context.defaults
+  if (last !== null && last.host === host && last.source === source && last.sourcetype === sourcetype && last.index === index) return last
+  context.defaults = { host, source, sourcetype, index }
+  return context.defaults
 }
 
 function toCode ({ stored, fault, skipped }: AppendOutcome): { code: HecCode, number?: number } {
@@ -254,14 +285,14 @@ function sendError (error: unknown, request: FastifyRequest, reply: FastifyReply
   }
   if (error instanceof AppError && error.code === 'too_large') return sendError(new HecError(6, 413, 'Content too large'), request, reply, deps)
   if (error instanceof AppError && error.code === 'unavailable') {
-    request.log.error({ err: error }, 'events could not be stored')
+    request.log.error({ err: error, request_id: request.id }, 'events could not be stored')
     return send(reply, deps, 9)
   }
   const { statusCode } = error as { statusCode?: number }
   // Fastify's own refusals of a request that is no HTTP as HEC knows it.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return send(reply, deps, 6, { number: 0 }, statusCode)
   if (request.raw.destroyed && (error as { code?: string }).code === 'ECONNRESET') return reply.hijack() // nobody is left to answer
-  request.log.error({ err: error }, 'HEC request failed')
+  request.log.error({ err: error, request_id: request.id }, 'HEC request failed')
   return send(reply, deps, 8)
 }
 

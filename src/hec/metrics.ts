@@ -18,14 +18,21 @@ export function openHecMetrics (registry: Registry, { acks, now }: { acks: Acks,
   const filled = new Counter({ name: 'hecate_hec_filled_total', help: 'Events that got a field of the token\'s defaults, by token.', labelNames: ['token'], registers })
   registerGauge(registry, 'hecate_hec_ack_channels', 'Channels of indexer acknowledgement.', () => acks.count(now()).channels)
   registerGauge(registry, 'hecate_hec_ack_pending', 'Ids of indexer acknowledgement that were not asked for yet.', () => acks.count(now()).pending)
+  // Of every request: to look up labels each time takes longer than to count.
+  const repliesOf = remember((key: string) => {
+    const [code, status] = key.split(' ') as [string, string]
+    return replies.labels({ code, status })
+  })
+  const bytesOf = remember((token: string) => bytes.labels({ token }))
+  const eventsOf = remember((token: string) => events.labels({ token }))
   return {
     reply (code: HecCode, status: number): void {
-      replies.inc({ code, status })
+      repliesOf(`${code} ${status}`).inc()
     },
     count (token: string, outcome: AppendOutcome, bodyBytes: number): void {
-      bytes.inc({ token }, bodyBytes)
+      bytesOf(token).inc(bodyBytes)
       if (outcome.resent) return resends.inc({ token })
-      events.inc({ token }, outcome.stored)
+      eventsOf(token).inc(outcome.stored)
       if (outcome.ownTimes > 0) ownTimes.inc({ token }, outcome.ownTimes)
       if (outcome.filled > 0) filled.inc({ token }, outcome.filled)
       if (outcome.unknownKeys > 0) unknownKeys.inc({ token }, outcome.unknownKeys)
@@ -34,3 +41,13 @@ export function openHecMetrics (registry: Registry, { acks, now }: { acks: Acks,
   }
 }
 export type HecMetrics = ReturnType<typeof openHecMetrics>
+
+/** Makes the value of a name once. Names are of tokens and codes, and few. */
+function remember<T> (make: (name: string) => T): (name: string) => T {
+  const made = new Map<string, T>()
+  return name => {
+    let one = made.get(name)
+    if (one === undefined) made.set(name, one = make(name))
+    return one
+  }
+}

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { HecError } from './reply.js'
 
 /** What a HEC token decides about the events that come with it. */
@@ -26,7 +26,7 @@ export interface HashedToken extends HecToken { readonly hash: string, readonly 
 
 /** What is kept and compared of a secret. Secrets are long and random, so a plain hash is enough. */
 export function hashSecret (secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret)
 }
 
 /**

@@ -8,6 +8,15 @@ import { readsEvents } from './reader.js'
 import type { FromWriter, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
 
+/**
+ * Messages that the writer has not answered. A message costs more than a small request, so what comes in meanwhile waits here and becomes one; with two, the
+ * next is there when a commit ends.
+ */
+const MAX_UNANSWERED = 2
+
+/** What one message takes, but for a larger request: a commit waits for the whole of it. */
+const MAX_MESSAGE_BYTES = 8 << 20
+
 interface PendingAppend {
   readonly resolve: (outcome: AppendOutcome) => void
   readonly reject: (error: Error) => void
@@ -17,9 +26,10 @@ interface PendingAppend {
 export async function startWriter (options: WriterOptions, onCommit: (partition: PartitionSummary) => void) {
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options })
   const pending: PendingAppend[] = []
-  let queued: AppendRequest[] = []
+  const queued: AppendRequest[] = []
   let failure: Error | null = null
-  let settled = 0 // pending[0..settled) are answered
+  let isFlushDue = false
+  let unanswered = 0
 
   const ready = deferred<readonly PartitionSummary[]>()
   const closed = deferred<void>()
@@ -29,14 +39,14 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     if (message.kind === 'ready') return ready.resolve(message.partitions)
     if (message.kind === 'closed') return closed.resolve()
     if (message.partition !== null) onCommit(message.partition)
-    for (const reply of message.replies) {
-      const { resolve, reject } = pending[settled++]!
+    unanswered -= message.answered
+    flush()
+    pending.splice(0, message.replies.length).forEach(({ resolve, reject }, i) => {
+      const reply = message.replies[i]!
       if (!('failed' in reply)) resolve(reply)
       else if (reply.failed !== 'defect') reject(new AppError(reply.failed, reply.message))
       else reject(new Error(reply.message))
-    }
-    pending.splice(0, settled)
-    settled = 0
+    })
   })
   worker.on('error', fail)
   worker.on('exit', code => fail(new Error(`the writer thread ended with code ${code}`)))
@@ -45,12 +55,21 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     failure ??= error
     ready.reject(error)
     closed.reject(error)
+    queued.length = 0
     for (const { reject } of pending.splice(0)) reject(new AppError('unavailable', 'the event store has failed', { cause: error }))
   }
 
+  /** Sends what waits, as far as the writer has not enough to do. */
   function flush (): void {
-    const requests = queued
-    queued = []
+    isFlushDue = false
+    while (queued.length > 0 && unanswered < MAX_UNANSWERED) sendNext()
+  }
+
+  function sendNext (): void {
+    let count = 0
+    for (let bytes = 0; count < queued.length && bytes < MAX_MESSAGE_BYTES; count++) bytes += queued[count]!.body.byteLength
+    const requests = queued.splice(0, count)
+    unanswered++
     send({ kind: 'append', requests }, requests.map(({ body }) => body))
   }
 
@@ -66,12 +85,15 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
       if (failure !== null) return Promise.reject(new AppError('unavailable', 'the event store has failed', { cause: failure }))
       const { promise, resolve, reject } = deferred<AppendOutcome>()
       pending.push({ resolve, reject })
-      // One message for all requests of a turn of the event loop: a message costs more than a small request.
-      if (queued.push(request) === 1) setImmediate(flush)
+      queued.push(request)
+      if (!isFlushDue && unanswered < MAX_UNANSWERED) {
+        isFlushDue = true
+        setImmediate(flush) // with all requests of this turn of the event loop
+      }
       return promise
     },
     async close (): Promise<void> {
-      if (queued.length > 0) await new Promise(resolve => setImmediate(resolve))
+      while (queued.length > 0) sendNext()
       if (failure === null) send({ kind: 'close' })
       await closed.promise
     },

@@ -12,9 +12,10 @@ export type ToWriter = { readonly kind: 'append', readonly requests: readonly Ap
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
 export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
 
+/** `answered`: how many messages the replies are for. */
 export type FromWriter =
   | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[] }
-  | { readonly kind: 'committed', readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
+  | { readonly kind: 'committed', readonly answered: number, readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
   | { readonly kind: 'closed' }
 
 /** One transaction takes what waits, up to this many bytes of bodies: it bounds the writer's memory. */
@@ -30,12 +31,14 @@ port.on('message', (first: ToWriter) => {
   for (let message: ToWriter | undefined = first; message !== undefined;) {
     const requests: AppendRequest[] = []
     let bytes = 0
+    let messages = 0
     while (message?.kind === 'append') {
+      messages++
       for (const request of message.requests) bytes += request.body.byteLength
       requests.push(...message.requests)
       message = bytes < MAX_COMMIT_BYTES ? receive() : undefined
     }
-    if (requests.length > 0) commit(requests)
+    if (requests.length > 0) commit(requests, messages)
     if (message?.kind === 'close') return close()
     message = receive()
   }
@@ -45,12 +48,12 @@ function receive (): ToWriter | undefined {
   return receiveMessageOnPort(port)?.message as ToWriter | undefined
 }
 
-function commit (requests: readonly AppendRequest[]): void {
+function commit (requests: readonly AppendRequest[], answered: number): void {
   const outcome = writer.append(requests)
   if ('error' in outcome) {
     const reply: WriterReply = { failed: 'unavailable', message: outcome.error.message }
-    post({ kind: 'committed', replies: requests.map(() => reply), partition: null })
-  } else post({ kind: 'committed', replies: outcome.results.map(toReply), partition: outcome.partition })
+    post({ kind: 'committed', answered, replies: requests.map(() => reply), partition: null })
+  } else post({ kind: 'committed', answered, replies: outcome.results.map(toReply), partition: outcome.partition })
 }
 
 function toReply (result: AppendResult): WriterReply {
