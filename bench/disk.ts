@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { partitionPath } from '../src/store/sqlite/partition.js'
@@ -18,4 +19,29 @@ export function measureDisk (dataDir: string): DiskFigures {
     db.close()
   }
   return [...sums].map(([name, bytes]) => ({ name, bytes })).sort((a, b) => b.bytes - a.bytes)
+}
+
+/** Bytes of the partitions' files, without what is in the WAL only. */
+export function storedBytes (dataDir: string): number {
+  return sizeOfFiles(dataDir, '.db')
+}
+
+export function walBytes (dataDir: string): number {
+  return sizeOfFiles(dataDir, '.db-wal')
+}
+
+function sizeOfFiles (dataDir: string, ending: string): number {
+  const dir = join(dataDir, 'events')
+  return readdirSync(dir).filter(name => name.endsWith(ending)).reduce((sum, name) => sum + (statSync(join(dir, name), { throwIfNoEntry: false })?.size ?? 0), 0)
+}
+
+/** What SQLite finds wrong with the partitions below `dataDir`, a line each. */
+export function checkDisk (dataDir: string): string[] {
+  const dir = join(dataDir, 'events')
+  return partitionDays(dir).flatMap(day => {
+    const db = new Database(partitionPath(dir, day), { readonly: true })
+    const found = db.prepare<[], string>('PRAGMA integrity_check').pluck().all()
+    db.close()
+    return found.filter(line => line !== 'ok').map(line => `${day}: ${line}`)
+  })
 }

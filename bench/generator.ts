@@ -188,10 +188,10 @@ function toRfc3339Nanos (timeUs: number, nanos: number): string {
   return `${new Date(Math.floor(timeUs / 1_000)).toISOString().slice(0, -1)}${String((timeUs % 1_000) * 1_000 + nanos).padStart(6, '0')}Z`
 }
 
-type Random = ReturnType<typeof openRandom>
+export type Random = ReturnType<typeof openRandom>
 
 /** Pseudo-random numbers: Tommy Ettinger's Mulberry32, good enough for data and one multiplication or two each. */
-function openRandom (seed: number) {
+export function openRandom (seed: number) {
   let state = seed | 0
   function next (): number {
     state = (state + 0x6d2b79f5) | 0

@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
+import { readOptions, sendResult, sendSample } from './child.js'
 import { openGenerator } from './generator.js'
 
-/** A process that sends HEC requests over some connections, one request at a time on each, and sends its result to the parent. */
+/** A process that sends HEC requests over some connections, one request at a time on each, and sends how it went to the parent. */
 
 export interface LoadOptions {
   readonly port: number
@@ -13,6 +14,18 @@ export interface LoadOptions {
   readonly measureMs: number
   /** All connections together; null is as fast as they are answered. */
   readonly requestsPerSecond: number | null
+  /** How often the parent is told how it goes; null is at the end alone. */
+  readonly sampleMs: number | null
+}
+
+/** The time since the last sample, or since the start. */
+export interface LoadSample {
+  /** From the start of the measurement to the end of what this is of. */
+  readonly atMs: number
+  readonly eventsPerSecond: number
+  /** Null where nothing was answered. */
+  readonly p99: number | null
+  readonly failures: number
 }
 
 export interface LoadResult {
@@ -22,35 +35,61 @@ export interface LoadResult {
   readonly p99: number
   /** Replies that were no 200. */
   readonly failures: number
+  /** Of an event's JSON, without its envelope. */
+  readonly rawBytesPerEvent: number
 }
 
 /** Events in the requests that are sent over and over: 27 MB, and more than a block holds. */
 const POOL_EVENTS = 6_400
 
-const options = JSON.parse(process.argv[2] ?? '') as LoadOptions
-const requests = buildRequests(options)
+const options = readOptions<LoadOptions>()
+const { requests, rawBytesPerEvent } = buildRequests(options)
 const startMs = performance.now() + options.warmUpMs
 const endMs = startMs + options.measureMs
 const latencies: number[] = []
 let failures = 0
 
+const sampler = options.sampleMs === null ? undefined : setInterval(openSampler(), options.sampleMs)
 await Promise.all(Array.from({ length: options.connections }, (_, i) => runClient(i)))
+clearInterval(sampler)
 latencies.sort((a, b) => a - b)
-process.send?.({
+sendResult({
   eventsPerSecond: latencies.length * options.eventsPerRequest / options.measureMs * 1_000,
-  p50: percentile(0.5),
-  p99: percentile(0.99),
+  p50: percentile(latencies, 0.5),
+  p99: percentile(latencies, 0.99),
   failures,
-} satisfies LoadResult, () => process.disconnect())
+  rawBytesPerEvent,
+} satisfies LoadResult)
 
 /** Whole requests, head and body in one buffer, so that sending one costs as little as can be. */
-function buildRequests ({ token, eventsPerRequest }: LoadOptions): Buffer[] {
+function buildRequests ({ token, eventsPerRequest }: LoadOptions): { requests: Buffer[], rawBytesPerEvent: number } {
   const generator = openGenerator({ seed: eventsPerRequest, startUs: Date.now() * 1_000, stepUs: 100 })
-  return Array.from({ length: Math.ceil(POOL_EVENTS / eventsPerRequest) }, () => {
+  const requests = Array.from({ length: Math.ceil(POOL_EVENTS / eventsPerRequest) }, () => {
     const body = Buffer.from(generator.body(eventsPerRequest))
     const head = ['POST /services/collector/event HTTP/1.1', 'Host: localhost', `Authorization: Splunk ${token}`, 'Content-Type: application/json', `Content-Length: ${body.length}`]
     return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body])
   })
+  return { requests, rawBytesPerEvent: generator.eventBytes / generator.events }
+}
+
+/** A function that sends what came since it was called last. */
+function openSampler (): () => void {
+  let lastMs = startMs
+  let answered = 0
+  let failed = 0
+  return () => {
+    const nowMs = performance.now()
+    const since = latencies.slice(answered).sort((a, b) => a - b)
+    sendSample({
+      atMs: nowMs - startMs,
+      eventsPerSecond: since.length * options.eventsPerRequest / (nowMs - lastMs) * 1_000,
+      p99: since.length === 0 ? null : percentile(since, 0.99),
+      failures: failures - failed,
+    } satisfies LoadSample)
+    lastMs = nowMs
+    answered += since.length
+    failed = failures
+  }
 }
 
 /** Resolves when the time is over. Sends every n-th request, beginning with its own. */
@@ -102,6 +141,6 @@ function isWhole (reply: string): boolean {
   return reply.length >= headEnd + 4 + Number(length ?? 0)
 }
 
-function percentile (share: number): number {
-  return latencies[Math.floor(latencies.length * share)] ?? NaN
+function percentile (sorted: readonly number[], share: number): number {
+  return sorted[Math.floor(sorted.length * share)] ?? NaN
 }

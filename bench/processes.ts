@@ -4,8 +4,10 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import type { LoadOptions, LoadResult } from './load.js'
+import { runChild } from './child.js'
+import type { LoadOptions, LoadResult, LoadSample } from './load.js'
 
 export const TOKEN = '00000000-0000-4000-8000-000000000001'
 export const ACK_TOKEN = '00000000-0000-4000-8000-000000000002'
@@ -17,59 +19,86 @@ export interface ServerProcess {
   peakBytes (): number | null
   /** The memory that is resident now; null likewise. */
   residentBytes (): number | null
-  /** Resolves when the process is gone. */
-  stop (): Promise<void>
+  /** Ends it as an operator does; resolves to its exit code when it is gone. */
+  stop (): Promise<number | null>
 }
 
-/** `hecate serve` as everybody runs it, over an empty folder `dir`; ready when it resolves. */
+export interface HecateOptions {
+  readonly signal: AbortSignal
+  /** The setting of that name in the group `hec`. */
+  readonly resendWindow?: string
+}
+
+/** `hecate serve` as everybody runs it, with its data in `dir`/data; ready when it resolves. */
 export async function startHecate (dir: string, signal: AbortSignal): Promise<ServerProcess> {
+  const server = await spawnHecate(dir, { signal }).serving
+  if (server === null) throw new Error('the server did not start')
+  return server
+}
+
+/** The same, as a process that need not get so far: `serving` is null where it ended before. */
+export function spawnHecate (dir: string, { signal, resendWindow = '0s' }: HecateOptions) {
   mkdirSync(dir, { recursive: true })
   const config = join(dir, 'config.yaml')
   // JSON is YAML too.
   writeFileSync(config, JSON.stringify({
     listen: { port: 0 },
     data: { dir: 'data', durability: 'full' },
-    hec: { tokens: [{ name: 'bench', token: TOKEN }, { name: 'ack', token: ACK_TOKEN, ack: true }] },
+    hec: { resend_window: resendWindow, tokens: [{ name: 'bench', token: TOKEN }, { name: 'ack', token: ACK_TOKEN, ack: true }] },
     api: { keys: [{ name: 'bench', key: API_KEY, role: 'viewer' }] },
   }))
   const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
   const child = spawn(process.execPath, [main, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'inherit'], signal })
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { url } = JSON.parse(line) as { url?: string }
-    if (url === undefined) continue
-    child.stdout.resume() // what it logs later is of no interest, but must not fill the pipe
-    return toServer(child, Number(new URL(url).port))
+  const exited = exitOf(child)
+  return {
+    serving: readUrl(child.stdout).then(url => url === null ? null : toServer(child, exited, Number(new URL(url).port))),
+    /** Gives it no time for anything; resolves when it is gone. */
+    async kill (): Promise<void> {
+      child.kill('SIGKILL')
+      await exited
+    },
   }
-  throw new Error('the server did not start')
+}
+
+/** The URL that the server logs when it serves; null where its log ends before. */
+async function readUrl (stdout: Readable): Promise<string | null> {
+  for await (const line of createInterface({ input: stdout })) {
+    const [, url] = /"url":"([^"]+)"/.exec(line) ?? [] // a line may be cut, where the process is killed
+    if (url === undefined) continue
+    stdout.resume() // what it logs later is of no interest, but must not fill the pipe
+    return url
+  }
+  return null
 }
 
 export async function startBareServer (signal: AbortSignal): Promise<ServerProcess> {
   const child = fork(fileURLToPath(new URL('./bare-server.js', import.meta.url)), { signal })
+  const exited = exitOf(child)
   const [port] = await once(child, 'message', { signal }) as [number]
-  return toServer(child, port)
+  return toServer(child, exited, port)
 }
 
-/** Rejects where the load could not be sent to its end. */
-export async function runLoad (options: LoadOptions, signal: AbortSignal): Promise<LoadResult> {
-  const child = fork(fileURLToPath(new URL('./load.js', import.meta.url)), [JSON.stringify(options)], { signal })
-  const exited = once(child, 'exit', { signal })
-  const [result] = await Promise.race([
-    once(child, 'message', { signal }) as Promise<[LoadResult]>,
-    exited.then(([code]) => { throw new Error(`the load process ended with code ${code}`) }),
-  ])
-  await exited
-  return result
+/** Rejects where the load could not be sent to its end. `onSample` is told how it goes, where the options ask for it. */
+export async function runLoad (options: LoadOptions, signal: AbortSignal, onSample: (sample: LoadSample) => void = () => {}): Promise<LoadResult> {
+  return runChild<LoadResult, LoadSample>('load', options, signal, onSample)
 }
 
-function toServer (child: ChildProcess, port: number): ServerProcess {
+/** Resolves to the exit code. Somebody always listens, so that a process that `signal` ends is no uncaught error. */
+function exitOf (child: ChildProcess): Promise<number | null> {
+  return new Promise(resolve => {
+    child.on('error', () => {})
+    child.on('exit', resolve)
+  })
+}
+
+function toServer (child: ChildProcess, exited: Promise<number | null>, port: number): ServerProcess {
   return {
     port,
     peakBytes: () => readMemory(child.pid!, 'VmHWM'),
     residentBytes: () => readMemory(child.pid!, 'VmRSS'),
-    async stop () {
-      const exited = once(child, 'exit')
+    stop () {
       child.kill('SIGTERM')
-      await exited
+      return exited
     },
   }
 }

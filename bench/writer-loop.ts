@@ -4,6 +4,7 @@ import { buildFieldTables } from '../src/fields/field-tables.js'
 import type { AppendRequest } from '../src/store/events.js'
 import type { SqliteEventsOptions } from '../src/store/sqlite/open.js'
 import { openWriter } from '../src/store/sqlite/writer.js'
+import type { Generator } from './generator.js'
 import { openGenerator } from './generator.js'
 
 export interface WriterLoopFigures {
@@ -18,6 +19,8 @@ export interface WriterLoopOptions {
   readonly dataDir: string
   readonly eventsPerRequest: number
   readonly events: number
+  /** Of the generator. */
+  readonly seed: number
   /** Event times begin there and end `spanUs` later; they arrive at `arrivalUs`. */
   readonly startUs: number
   readonly spanUs: number
@@ -25,7 +28,7 @@ export interface WriterLoopOptions {
 }
 
 /** What a commit takes when all connections of the ingest figures wait for it. */
-const REQUESTS_PER_COMMIT = 16
+export const REQUESTS_PER_COMMIT = 16
 
 /** The event store's options as a server with the default configuration has them. */
 export function storeOptions (dataDir: string): SqliteEventsOptions {
@@ -34,24 +37,34 @@ export function storeOptions (dataDir: string): SqliteEventsOptions {
   return { dataDir, durability: data.durability, existingIndexes: new Set(indexes), maxEventBytes: hec.max_event_bytes, compatibility: hec.compatibility, resendWindowUs: hec.resend_window * 1_000, fieldTables: buildFieldTables(config) }
 }
 
-/** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
-export function runWriterLoop ({ dataDir, eventsPerRequest, events, startUs, spanUs, arrivalUs }: WriterLoopOptions): WriterLoopFigures {
+/** The writer of a server, without its thread. */
+export function openLoopWriter (dataDir: string) {
   const { dataDir: _, ...options } = storeOptions(dataDir)
-  const writer = openWriter({ ...options, dir: join(dataDir, 'events') })
-  const generator = openGenerator({ seed: 1, startUs, stepUs: Math.floor(spanUs / events) })
+  return openWriter({ ...options, dir: join(dataDir, 'events') })
+}
+
+/** The requests of one commit. */
+export function nextRequests (generator: Generator, eventsPerRequest: number, arrivalUs: number): AppendRequest[] {
+  return Array.from({ length: REQUESTS_PER_COMMIT }, () => ({
+    body: generator.body(eventsPerRequest),
+    format: 'envelopes',
+    arrivalUs,
+    defaults: { host: '127.0.0.1', source: 'http:bench', sourcetype: 'httpevent', index: 'main' },
+    timeUs: null,
+    timeFrom: 'arrival',
+    fill: {},
+    sender: '',
+    allowedIndexes: null,
+  }))
+}
+
+/** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
+export function runWriterLoop ({ dataDir, eventsPerRequest, events, seed, startUs, spanUs, arrivalUs }: WriterLoopOptions): WriterLoopFigures {
+  const writer = openLoopWriter(dataDir)
+  const generator = openGenerator({ seed, startUs, stepUs: Math.floor(spanUs / events) })
   let elapsedMs = 0
   while (generator.events < events) {
-    const requests: AppendRequest[] = Array.from({ length: REQUESTS_PER_COMMIT }, () => ({
-      body: generator.body(eventsPerRequest),
-      format: 'envelopes',
-      arrivalUs,
-      defaults: { host: '127.0.0.1', source: 'http:bench', sourcetype: 'httpevent', index: 'main' },
-      timeUs: null,
-      timeFrom: 'arrival',
-      fill: {},
-      sender: '',
-      allowedIndexes: null,
-    }))
+    const requests = nextRequests(generator, eventsPerRequest, arrivalUs)
     const startMs = performance.now()
     const commit = writer.append(requests)
     elapsedMs += performance.now() - startMs
