@@ -83,6 +83,9 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     compatibility: config.hec.compatibility,
     resendWindowUs: config.hec.resend_window * 1_000,
     fieldTables,
+    report: {
+      notMerged: err => { log.error({ err }, 'small blocks could not be merged') },
+    },
   })
   openStoreMetrics(registry, events)
 

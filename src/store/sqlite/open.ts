@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AppendRequest, EventStore, FindOptions, SearchOptions } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
+import { MAX_BLOCK_EVENTS } from './block.js'
 import { openCatalogue } from './catalogue.js'
 import { openReaders, startWriter } from './threads.js'
 import type { WriterOptions } from './writer.js'
@@ -9,18 +10,45 @@ import type { WriterOptions } from './writer.js'
 export interface SqliteEventsOptions extends Omit<WriterOptions, 'dir'> {
   /** The data folder; partitions are in `events` below it. */
   readonly dataDir: string
+  readonly report?: StoreReport
+}
+
+/** Is told what nobody asked for. */
+export interface StoreReport {
+  /** Small blocks could not be merged; it is tried again with the next events. */
+  readonly notMerged: (error: unknown) => void
 }
 
 /** Searches that run at one time; the detections' run and an analyst's. */
 const MAX_READERS = 2
 
 /** Events in SQLite files, one per day of arrival: a writer thread, reader threads, and the catalogue of partitions here. */
-export async function openSqliteEvents ({ dataDir, ...options }: SqliteEventsOptions): Promise<EventStore> {
+export async function openSqliteEvents ({ dataDir, report, ...options }: SqliteEventsOptions): Promise<EventStore> {
   const dir = join(dataDir, 'events')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const writer = await startWriter({ dir, ...options }, partition => { catalogue.put(partition) })
+  const writer = await startWriter({ dir, ...options }, partition => {
+    catalogue.put(partition)
+    mergeSoon(partition.lastId)
+  })
   const catalogue = openCatalogue(dir, writer.partitions)
   const readers = openReaders({ dir, fieldTables: options.fieldTables }, MAX_READERS)
+
+  let isMerging = false
+  /** The last event's id from which on it is worth while to look for small blocks. */
+  let mergeAtId = 0
+
+  /** Merges small blocks between searches, a step of some milliseconds at a time. */
+  function mergeSoon (lastId: number): void {
+    if (isMerging || lastId < mergeAtId) return
+    isMerging = true
+    mergeAll(lastId).catch(error => { report?.notMerged(error) }).finally(() => { isMerging = false })
+  }
+
+  async function mergeAll (lastId: number): Promise<void> {
+    let hasMerged: boolean | null = true
+    while (hasMerged === true) hasMerged = await readers.alone(writer.merge)
+    if (hasMerged === false) mergeAtId = lastId + MAX_BLOCK_EVENTS
+  }
 
   return {
     ...catalogue.face,

@@ -30,6 +30,8 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
   let failure: Error | null = null
   let isFlushDue = false
   let unanswered = 0
+  /** Who waits for the end of a merge. */
+  let merging: ReturnType<typeof deferred<Extract<FromWriter, { kind: 'merged' }>>> | null = null
 
   const ready = deferred<readonly PartitionSummary[]>()
   const closed = deferred<void>()
@@ -37,6 +39,7 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
 
   worker.on('message', (message: FromWriter) => {
     if (message.kind === 'ready') return ready.resolve(message.partitions)
+    if (message.kind === 'merged') return merging?.resolve(message)
     if (message.kind === 'closed') return closed.resolve()
     if (message.partition !== null) onCommit(message.partition)
     unanswered -= message.answered
@@ -56,6 +59,7 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     ready.reject(error)
     closed.reject(error)
     queued.length = 0
+    merging?.reject(error)
     for (const { reject } of pending.splice(0)) reject(new AppError('unavailable', 'the event store has failed', { cause: error }))
   }
 
@@ -92,6 +96,14 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
       }
       return promise
     },
+    /** Makes one large block of small ones; says whether there were enough. No search may run meanwhile. */
+    async merge (): Promise<boolean> {
+      merging = deferred()
+      send({ kind: 'merge' })
+      const { hasMerged, error } = await merging.promise
+      if (error !== null) throw new Error(error)
+      return hasMerged
+    },
     async close (): Promise<void> {
       while (queued.length > 0) sendNext()
       if (failure === null) send({ kind: 'close' })
@@ -121,6 +133,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
   const threads: ReturnType<typeof startReader>[] = []
   let closing = false
   let isDealing = false
+  /** Nothing is begun while somebody works alone. */
+  let isHeld = false
 
   function startReader () {
     const stop = new SharedArrayBuffer(4)
@@ -146,7 +160,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
 
   /** Gives waiting jobs to free threads. */
   function deal (): void {
-    while (waiting.length > 0) {
+    while (waiting.length > 0 && !isHeld) {
       let thread = threads.find(({ running }) => running.length === 0)
       if (thread === undefined) {
         if (threads.length === maxThreads) return
@@ -205,6 +219,17 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
   return {
     search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }), signal),
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
+    /** Does something while no search runs, and lets those wait that come meanwhile; gives null, and does nothing, where one runs or waits. */
+    async alone<T> (work: () => Promise<T>): Promise<T | null> {
+      if (closing || isHeld || waiting.length > 0 || threads.some(({ running }) => running.length > 0)) return null
+      isHeld = true
+      try {
+        return await work()
+      } finally {
+        isHeld = false
+        if (!closing) deal()
+      }
+    },
     /** Stops what runs, and ends the threads. */
     async close (): Promise<void> {
       closing = true

@@ -7,7 +7,10 @@ import { openWriter } from './writer.js'
 
 /** The thread that owns the events database. */
 
-export type ToWriter = { readonly kind: 'append', readonly requests: readonly AppendRequest[] } | { readonly kind: 'close' }
+export type ToWriter =
+  | { readonly kind: 'append', readonly requests: readonly AppendRequest[] }
+  | { readonly kind: 'merge' }
+  | { readonly kind: 'close' }
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
 export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
@@ -16,6 +19,8 @@ export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_lar
 export type FromWriter =
   | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[] }
   | { readonly kind: 'committed', readonly answered: number, readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
+  /** `error`: it failed, and nothing was changed. */
+  | { readonly kind: 'merged', readonly hasMerged: boolean, readonly error: string | null }
   | { readonly kind: 'closed' }
 
 /** One transaction takes what waits, up to this many bytes of bodies: it bounds the writer's memory. */
@@ -40,6 +45,7 @@ port.on('message', (first: ToWriter) => {
     }
     if (requests.length > 0) commit(requests, messages)
     if (message?.kind === 'close') return close()
+    if (message?.kind === 'merge') merge()
     message = receive()
   }
 })
@@ -61,6 +67,14 @@ function toReply (result: AppendResult): WriterReply {
   const { error } = result
   if (error instanceof AppError && error.code === 'too_large') return { failed: 'too_large', message: error.message }
   return { failed: 'defect', message: error.stack ?? error.message }
+}
+
+function merge (): void {
+  try {
+    post({ kind: 'merged', hasMerged: writer.merge(), error: null })
+  } catch (error) {
+    post({ kind: 'merged', hasMerged: false, error: (error as Error).message })
+  }
 }
 
 function close (): void {

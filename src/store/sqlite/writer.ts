@@ -18,6 +18,7 @@ import { openDictionary } from './dictionary.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
 import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
+import { openMerger } from './merge.js'
 import { openPartition, readSummary } from './partition.js'
 import { hashOf, openResends, openResendWriter } from './resend.js'
 
@@ -116,6 +117,8 @@ export function openWriter (options: WriterOptions) {
         return { error: error as Error }
       }
     },
+    /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. */
+    merge: (): boolean => open?.merge() ?? false,
     close (): void {
       open?.close()
       before?.close()
@@ -261,6 +264,7 @@ function openForAppend (options: WriterOptions, day: string, { mark, idMark, bef
 
   return {
     day,
+    merge: openMerger(db).mergeNext,
     summary: () => readSummary(db, day),
     /** What became of a request that came before. */
     findResend (hash: Buffer, nowUs: number): AppendOutcome | undefined {

@@ -1,0 +1,95 @@
+import type Database from 'better-sqlite3'
+import type { Scalar } from '../../event.js'
+import { COLUMNS } from '../../fields/tables.js'
+import type { BlockItem } from './block.js'
+import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import type { BlockColumns, ColumnRow } from './column-block.js'
+import { decodeColumns, encodeColumns } from './column-block.js'
+import { COLUMN_FIELDS } from './columns.js'
+
+/** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
+const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
+
+interface StoredBlock { readonly first_id: number, readonly last_id: number, readonly min_time_us: number, readonly max_time_us: number, readonly odd: number, readonly columns: Buffer, readonly data: Buffer }
+
+/**
+ * Makes large blocks of the small ones that small requests leave: they take half as much space again, and longer to search. No search may run meanwhile, since it
+ * reads blocks one after the other.
+ */
+export function openMerger (db: Database.Database) {
+  const selectMergedId = db.prepare<[], number>('SELECT merged_id FROM partition').pluck()
+  const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
+  const remove = db.prepare<[number, number]>('DELETE FROM block WHERE first_id BETWEEN ? AND ?')
+  const insert = db.prepare<StoredBlock>(`
+    INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (@first_id, @last_id, @min_time_us, @max_time_us, @odd, @columns, @data)
+  `)
+  const updateMergedId = db.prepare<[number]>('UPDATE partition SET merged_id = ?')
+
+  const replace = db.transaction((blocks: readonly StoredBlock[], merged: StoredBlock) => {
+    remove.run(blocks[0]!.first_id, blocks.at(-1)!.first_id)
+    insert.run(merged)
+    updateMergedId.run(merged.last_id)
+  })
+
+  /** The next small blocks that become one, and their events; empty where too few have come yet. */
+  function nextBlocks (): { blocks: readonly StoredBlock[], items: readonly BlockItem[] } {
+    const mergedId = selectMergedId.get()!
+    let leftId = mergedId // blocks up to there stay as they are
+    let blocks: StoredBlock[] = []
+    let items: BlockItem[] = []
+    let bytes = 0
+    for (let block = selectBlock.get(mergedId); block !== undefined; block = selectBlock.get(block.last_id)) {
+      const isLarge = countOf(block) >= FULL_EVENTS
+      const added = isLarge ? [] : decodeBlock(block.data)
+      const addedBytes = added.reduce((sum, item) => sum + item.bytes.length, 0)
+      if (isLarge || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
+        if (blocks.length > 1) return { blocks, items }
+        leftId = isLarge ? block.last_id : block.first_id - 1
+        blocks = []
+        items = []
+        bytes = 0
+        if (isLarge) continue
+      }
+      blocks.push(block)
+      items = items.concat(added)
+      bytes += addedBytes
+    }
+    if (leftId > mergedId) updateMergedId.run(leftId)
+    return { blocks: [], items: [] }
+  }
+
+  return {
+    /** Merges the next small blocks, a block full of events at a time; says whether there were any. */
+    mergeNext (): boolean {
+      const { blocks, items } = nextBlocks()
+      if (blocks.length === 0) return false
+      replace.immediate(blocks, {
+        first_id: blocks[0]!.first_id,
+        last_id: blocks.at(-1)!.last_id,
+        min_time_us: Math.min(...blocks.map(block => block.min_time_us)),
+        max_time_us: Math.max(...blocks.map(block => block.max_time_us)),
+        odd: Math.max(...blocks.map(({ odd }) => odd)),
+        columns: encodeColumns(blocks.flatMap(block => rowsOf(decodeColumns(block.columns))), (_, id) => id as number),
+        data: encodeBlock(items),
+      })
+      return true
+    },
+  }
+}
+
+function countOf ({ first_id: firstId, last_id: lastId }: StoredBlock): number {
+  return lastId - firstId + 1
+}
+
+/** The events of a block with the ids of their dictionary values in place of these. */
+function rowsOf (block: BlockColumns): ColumnRow[] {
+  const readers = COLUMN_FIELDS.map((field): (event: number) => Scalar | null => {
+    if (COLUMNS[field] === 'text') {
+      const { texts, places } = block.text(field)
+      return event => texts.get(places[event]!)
+    }
+    const { ids, places } = block.dictionary(field)
+    return event => ids[places[event]!] || null
+  })
+  return Array.from(block.times(), (timeUs, event) => ({ timeUs, columns: readers.map(read => read(event)) }))
+}
