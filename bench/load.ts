@@ -30,9 +30,9 @@ export interface LoadSample {
 
 export interface LoadResult {
   readonly eventsPerSecond: number
-  /** Milliseconds from the first byte sent to the last byte of the reply. */
-  readonly p50: number
-  readonly p99: number
+  /** Milliseconds from the first byte sent to the last byte of the reply; null where nothing was answered in time. */
+  readonly p50: number | null
+  readonly p99: number | null
   /** Replies that were no 200. */
   readonly failures: number
   /** Of an event's JSON, without its envelope. */
@@ -83,7 +83,7 @@ function openSampler (): () => void {
     sendSample({
       atMs: nowMs - startMs,
       eventsPerSecond: since.length * options.eventsPerRequest / (nowMs - lastMs) * 1_000,
-      p99: since.length === 0 ? null : percentile(since, 0.99),
+      p99: percentile(since, 0.99),
       failures: failures - failed,
     } satisfies LoadSample)
     lastMs = nowMs
@@ -141,6 +141,6 @@ function isWhole (reply: string): boolean {
   return reply.length >= headEnd + 4 + Number(length ?? 0)
 }
 
-function percentile (sorted: readonly number[], share: number): number {
-  return sorted[Math.floor(sorted.length * share)] ?? NaN
+function percentile (sorted: readonly number[], share: number): number | null {
+  return sorted[Math.floor(sorted.length * share)] ?? null
 }

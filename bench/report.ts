@@ -182,7 +182,8 @@ function times (ratio: number): string {
   return `${ratio < 10 ? ratio.toFixed(2) : ratio.toFixed(0)} ×`
 }
 
-function milliseconds (ms: number): string {
+function milliseconds (ms: number | null): string {
+  if (ms === null) return 'no reply'
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms).toLocaleString('en')} ms`
 }
 

@@ -160,7 +160,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
 
   /** Gives waiting jobs to free threads. */
   function deal (): void {
-    while (waiting.length > 0 && !isHeld) {
+    if (isHeld) return
+    while (waiting.length > 0) {
       let thread = threads.find(({ running }) => running.length === 0)
       if (thread === undefined) {
         if (threads.length === maxThreads) return
