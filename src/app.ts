@@ -8,6 +8,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, val
 import type { Registry } from 'prom-client'
 import type { FindKey } from './api/auth.js'
 import { useApiKeys } from './api/auth.js'
+import { backupRoutes } from './api/backups.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
@@ -28,9 +29,11 @@ import { hecBody } from './hec/reply.js'
 import type { Tokens } from './hec/token.js'
 import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
+import type { Backups } from './store/backups.js'
 
 export interface AppDeps extends DetectionDeps, TokenDeps {
   readonly tokens: Tokens
+  readonly backups: Backups
   readonly findKey: FindKey
   readonly acks: Acks
   readonly budget: ByteBudget
@@ -111,6 +114,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(detectionRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(tokenRoutes, deps)
+    await api.register(backupRoutes, deps)
   }, { prefix: '/api/v1' })
   return app
 }

@@ -103,6 +103,7 @@ const Config = z.strictObject({
   data: z.strictObject({
     dir: z.string().min(1).default('./data'),
     durability: z.enum(['full', 'normal']).default('full'),
+    backup_dir: z.string().min(1).optional(),
   }).prefault({}),
   indexes: z.array(Name).min(1).default(['main', 'cisco_isovalent', 'metrics']),
   hec: z.strictObject({
@@ -155,10 +156,13 @@ export interface ConfigSource {
 
 /** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
 export const SCALAR_KEYS = [
-  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
   'detections.shipped', 'timezone',
 ] as const
+
+/** Those that are paths. */
+const PATH_KEYS: readonly string[] = ['data.dir', 'data.backup_dir']
 
 export function flagOf (key: string): string {
   return key.replaceAll('.', '-').replaceAll('_', '-')
@@ -174,7 +178,7 @@ export function loadConfig ({ file, env, flags, cwd }: ConfigSource): Config {
     const [text, from] = flags[key] !== undefined ? [flags[key], `--${flagOf(key)}`] : [env[variable], variable]
     if (text === undefined) continue
     origin.set(key, from)
-    setKey(paths, key, key === 'data.dir' ? resolve(cwd, text) : scalarOf(key, text))
+    setKey(paths, key, PATH_KEYS.includes(key) ? resolve(cwd, text) : scalarOf(key, text))
   }
   const parsed = Config.safeParse(paths)
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map(issue => describe(issue, file, lineOf, origin)).join('\n'))
@@ -210,8 +214,9 @@ function readFile (path: string): { tree: Record<string, unknown>, lineOf: (path
 
 /** Paths in the file are relative to it (contract). */
 function resolvePaths (tree: Record<string, unknown>, base: string): Record<string, unknown> {
-  const copy = structuredClone(tree) as { data?: { dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: Record<string, unknown> }
+  const copy = structuredClone(tree) as { data?: { dir?: unknown, backup_dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: Record<string, unknown> }
   if (typeof copy.data?.dir === 'string') copy.data.dir = resolve(base, copy.data.dir)
+  if (typeof copy.data?.backup_dir === 'string') copy.data.backup_dir = resolve(base, copy.data.backup_dir)
   const tls = copy.listen?.tls
   if (typeof tls?.cert === 'string') tls.cert = resolve(base, tls.cert)
   if (typeof tls?.key === 'string') tls.key = resolve(base, tls.key)

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { backup, usage as backupUsage } from './commands/backup.js'
 import { check, usage as checkUsage } from './commands/check.js'
 import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   compare: { run: compare, usage: compareUsage },
   scan: { run: scan, usage: scanUsage },
   token: { run: token, usage: tokenUsage },
+  backup: { run: backup, usage: backupUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',
     run: async ({ stdout, version }) => {

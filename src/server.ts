@@ -26,13 +26,14 @@ import { openTokenUsage } from './hec/usage.js'
 import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
+import { openBackups } from './store/backups.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { lockDataDir } from './store/lock.js'
-import { openStoreMetrics } from './store/metrics.js'
+import { openBackupMetrics, openStoreMetrics } from './store/metrics.js'
 import { openSqliteEvents } from './store/sqlite/open.js'
 import { openTls } from './tls.js'
 
@@ -129,6 +130,20 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   })
   ledger.complete(clock.now())
 
+  const countBackup = openBackupMetrics(registry)
+  const backups = openBackups({
+    dataDir: config.data.dir,
+    backupDir: config.data.backup_dir ?? null,
+    version,
+    now: clock.now,
+    report (backup, defect) {
+      countBackup(backup)
+      const { id, state, bytes, position, error } = backup
+      if (state === 'failed') log.error({ backup_id: id, reason: defect ?? error }, 'backup failed')
+      else log.info({ backup_id: id, bytes, position }, 'backup succeeded')
+    },
+  })
+
   const acks = openAcks()
   let loop: Promise<void> | null = null
   let isShuttingDown = false
@@ -142,6 +157,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     signal: stop.signal,
     credentials,
     usage,
+    backups,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
@@ -246,10 +262,12 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       const cutOff = setInterval(() => app.server.closeAllConnections(), CUT_OFF_MS) // again, for who shook hands late
       await app.close()
       clearInterval(cutOff)
+      const backupStopped = backups.close() // which may take a sync of its file; the events don't wait for that
       await loop
       await turnUsage(clock.now())
       await events.close()
       control.close()
+      await backupStopped
       unlock()
     },
   }

@@ -36,15 +36,24 @@ t.test('a flag wins over the environment, which wins over the file', async t => 
 })
 
 t.test('relative paths of the file are relative to it', async t => {
-  const file = withFile(t, 'data: { dir: events }\nlisten: { tls: { cert: tls/cert.pem, key: /etc/key.pem } }\ndetections: { paths: [rules, /etc/rules], macros: [macros], lookups: [lookups] }\n')
+  const file = withFile(t, 'data: { dir: events, backup_dir: backups }\nlisten: { tls: { cert: tls/cert.pem, key: /etc/key.pem } }\ndetections: { paths: [rules, /etc/rules], macros: [macros], lookups: [lookups] }\n')
 
   const config = loadConfig({ ...file, cwd: '/', file: join(file.cwd, file.file) })
 
   t.equal(config.data.dir, join(file.cwd, 'events'))
+  t.equal(config.data.backup_dir, join(file.cwd, 'backups'))
   t.strictSame(config.listen.tls, { cert: join(file.cwd, 'tls/cert.pem'), key: '/etc/key.pem' })
   t.strictSame(config.detections.paths, [join(file.cwd, 'rules'), '/etc/rules'])
   t.strictSame(config.detections.macros, [join(file.cwd, 'macros')])
   t.strictSame(config.detections.lookups, [join(file.cwd, 'lookups')])
+})
+
+t.test('relative paths of flags and variables are relative to the working directory', async t => {
+  const file = withFile(t, '')
+
+  const { data } = loadConfig({ ...file, file: join(file.cwd, file.file), cwd: '/srv', flags: { 'data.dir': 'events' }, env: { HECATE_DATA_BACKUP_DIR: 'backups' } })
+
+  t.match(data, { dir: '/srv/events', backup_dir: '/srv/backups' })
 })
 
 t.test('secrets come from files and the environment', async t => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -6,7 +6,6 @@ import { pino } from 'pino'
 import type { Config } from '../src/config.js'
 import { loadConfig, TokenSettings } from '../src/config.js'
 import { hashSecret } from '../src/hec/token.js'
-import type { Clock } from '../src/schedule/loop.js'
 import { openCredentials } from '../src/credentials.js'
 import { openServer } from '../src/server.js'
 import type { Finding } from '../src/finding.js'
@@ -14,30 +13,11 @@ import { openCredentialStore } from '../src/store/control/credentials.js'
 import { openControlDatabase } from '../src/store/control/open.js'
 import { LockedError } from '../src/store/lock.js'
 import { KEY, tempDir, TOKEN } from './fixtures/app.js'
+import { handClock } from './fixtures/clock.js'
 import { GOLDEN, toEnvelope } from './fixtures/golden.js'
 import { folderOf, GENERATIONS } from './fixtures/rules.js'
 
 const log = pino({ level: 'silent' })
-
-/** A clock that is set by hand. A sleep ends when its time has come or the signal aborts; one under half a second, as at the end, at once. */
-function handClock (start: string): Clock & { set: (time: string) => void } {
-  let nowMs = Date.parse(start)
-  let sleepers: { readonly untilMs: number, readonly wake: () => void }[] = []
-  return {
-    now: () => nowMs,
-    sleep: (ms, signal) => new Promise(resolve => {
-      if (signal.aborted || ms < 500) return resolve()
-      sleepers.push({ untilMs: nowMs + ms, wake: resolve })
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    }),
-    set (time) {
-      nowMs = Date.parse(time)
-      const due = sleepers.filter(({ untilMs }) => untilMs <= nowMs)
-      sleepers = sleepers.filter(sleeper => !due.includes(sleeper))
-      for (const { wake } of due) wake()
-    },
-  }
-}
 
 function configOf (dataDir: string) {
   const config = loadConfig({ env: {}, flags: { 'data.dir': dataDir, 'listen.port': '0', 'data.durability': 'normal' }, cwd: '/' })
@@ -130,6 +110,22 @@ t.test('the metrics have the names of detections and tokens, and nothing of even
     'hecate_detection_last_success_seconds{detection="cisco_isovalent___potential_escape_to_host"} 1773145800',
   ]) t.ok(body.split('\n').includes(line), line)
   t.notMatch(body, /evil/)
+})
+
+t.test('backups go where the configuration says, and are counted', async t => {
+  const backupDir = tempDir(t)
+  const config = configOf(tempDir(t))
+  const server = await openServer({ ...config, data: { ...config.data, backup_dir: backupDir } }, { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const metrics = async () => (await (await fetch(`${url}/metrics`)).text()).split('\n')
+  t.ok((await metrics()).includes('hecate_backups_total{state="succeeded"} 0'))
+
+  const res = await fetch(`${url}/api/v1/backups`, { method: 'POST', headers: { authorization: `Bearer ${KEY}` } })
+  await until(metrics, lines => lines.includes('hecate_backups_total{state="succeeded"} 1'))
+
+  t.equal(res.status, 202)
+  t.strictSame(readdirSync(backupDir), ['20260310T120000.000Z'])
 })
 
 t.test('a second server on the data folder is refused', async t => {

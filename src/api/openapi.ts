@@ -20,6 +20,7 @@ export function openapiOptions (version: string): OpenapiDocument {
       { name: 'detections', description: 'Searches on a schedule' },
       { name: 'findings', description: 'What detections found' },
       { name: 'tokens', description: 'HEC tokens; an admin\'s business' },
+      { name: 'backups', description: 'Copies of the data folder' },
       { name: 'probes', description: 'For Kubernetes and Prometheus' },
     ],
   }

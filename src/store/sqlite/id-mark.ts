@@ -58,3 +58,8 @@ function write (path: string, value: number): void {
     closeSync(folder)
   }
 }
+
+/** Writes the mark of one data folder, raised, into another, which is a copy of it. */
+export function copyIdMark (from: string, to: string, raisedBy: number): void {
+  write(join(to, 'event-id-mark'), read(join(from, 'event-id-mark')) + raisedBy)
+}
