@@ -1,8 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { partitionPath } from '../src/store/sqlite/partition.js'
-import { partitionDays } from '../src/store/sqlite/writer.js'
+import { partitionNames, partitionPath } from '../src/store/sqlite/partition-files.js'
 
 /** Bytes of each table and index, the largest first. */
 export type DiskFigures = readonly { readonly name: string, readonly bytes: number }[]
@@ -11,8 +10,8 @@ export type DiskFigures = readonly { readonly name: string, readonly bytes: numb
 export function measureDisk (dataDir: string): DiskFigures {
   const dir = join(dataDir, 'events')
   const sums = new Map<string, number>()
-  for (const day of partitionDays(dir)) {
-    const db = new Database(partitionPath(dir, day), { readonly: true })
+  for (const name of partitionNames(dir)) {
+    const db = new Database(partitionPath(dir, name), { readonly: true })
     for (const { name, bytes } of db.prepare<[], { name: string, bytes: number }>('SELECT name, pgsize AS bytes FROM dbstat WHERE aggregate = TRUE').all()) {
       sums.set(name, (sums.get(name) ?? 0) + bytes)
     }
@@ -38,10 +37,10 @@ function sizeOfFiles (dataDir: string, ending: string): number {
 /** What SQLite finds wrong with the partitions below `dataDir`, a line each. */
 export function checkDisk (dataDir: string): string[] {
   const dir = join(dataDir, 'events')
-  return partitionDays(dir).flatMap(day => {
-    const db = new Database(partitionPath(dir, day), { readonly: true })
+  return partitionNames(dir).flatMap(name => {
+    const db = new Database(partitionPath(dir, name), { readonly: true })
     const found = db.prepare<[], string>('PRAGMA integrity_check').pluck().all()
     db.close()
-    return found.filter(line => line !== 'ok').map(line => `${day}: ${line}`)
+    return found.filter(line => line !== 'ok').map(line => `${name}: ${line}`)
   })
 }

@@ -20,7 +20,19 @@ const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s
   return Number(text.slice(0, -1)) * unit
 })
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+const SIZE_UNITS = { '': 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
+
+/** `50GB`, `512MiB`, or a number of bytes → bytes. */
+const Size = z.union([z.number(), z.string()], 'is no size').transform((given, context) => {
+  const [, digits, unit] = /^(\d{1,16}) ?([kMGTK]?i?B?)$/.exec(String(given)) ?? []
+  const bytes = unit !== undefined && Object.hasOwn(SIZE_UNITS, unit) ? Number(digits) * SIZE_UNITS[unit as keyof typeof SIZE_UNITS] : NaN
+  if (Number.isSafeInteger(bytes)) return bytes
+  context.addIssue({ code: 'custom', message: 'is no size such as 50GB, 512MiB or a number of bytes' })
+  return z.NEVER
+})
 
 const Name = z.string().min(1).max(200)
 
@@ -104,6 +116,8 @@ const Config = z.strictObject({
     dir: z.string().min(1).default('./data'),
     durability: z.enum(['full', 'normal']).default('full'),
     backup_dir: z.string().min(1).optional(),
+    retention: Duration.refine(ms => ms >= HOUR_MS, 'is at least an hour').prefault('30d'),
+    max_bytes: Size.refine(bytes => bytes > 0, 'is at least a byte').prefault('50GB'),
   }).prefault({}),
   indexes: z.array(Name).min(1).default(['main', 'cisco_isovalent', 'metrics']),
   hec: z.strictObject({
@@ -156,7 +170,7 @@ export interface ConfigSource {
 
 /** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
 export const SCALAR_KEYS = [
-  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.max_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
   'detections.shipped', 'timezone',
 ] as const

@@ -12,6 +12,7 @@ import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
 import { openDetections } from './detect/detections.js'
 import { openLedger } from './detect/ledger.js'
+import { toRfc3339 } from './event.js'
 import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
 import { openFolders } from './detect/folders.js'
 import { openDetectMetrics } from './detect/metrics.js'
@@ -58,6 +59,9 @@ const CREDENTIALS_LOOK_MS = 500
 /** How often the files of detections, macros and lookups are looked at. */
 const FOLDERS_LOOK_MS = 5_000
 
+/** How often old events are looked for. */
+const RETENTION_MS = 60_000
+
 /** How often it is written down what tokens were used for. */
 const USAGE_FLUSH_MS = 5_000
 
@@ -84,11 +88,13 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     compatibility: config.hec.compatibility,
     resendWindowUs: config.hec.resend_window * 1_000,
     fieldTables,
+    retention: { ageMs: config.data.retention, bytes: config.data.max_bytes },
     report: {
       notMerged: err => { log.error({ err }, 'small blocks could not be merged') },
+      notRemoved: err => { log.error({ err }, 'the files of dropped partitions could not be removed') },
     },
   })
-  openStoreMetrics(registry, events)
+  const storeMetrics = openStoreMetrics(registry, events)
 
   const credentialStore = openCredentialStore(control)
   const credentials = openCredentials(config, credentialStore)
@@ -220,11 +226,20 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     warnOfHidden()
   }
 
+  async function retain (nowMs: number): Promise<void> {
+    for (const partition of await events.retain(nowMs)) {
+      const { name, reason, events, bytes, minTimeUs, maxTimeUs } = partition
+      const [earliest, latest] = [minTimeUs, maxTimeUs].map(timeUs => timeUs === null ? null : toRfc3339(timeUs))
+      storeMetrics.dropped(partition)
+      log.info({ partition: name, reason, events, bytes, earliest, latest }, 'a partition was dropped')
+    }
+  }
+
   /** Turns every `ms`. One that threw is logged, and the next waits longer. */
-  function turnsOf (ms: number, work: () => void, failed: string) {
+  function turnsOf (ms: number, work: (nowMs: number) => void | Promise<void>, failed: string) {
     return async (nowMs: number): Promise<number> => {
       try {
-        work()
+        await work(nowMs)
         return nowMs + ms
       } catch (err) {
         log.error({ err }, failed)
@@ -234,6 +249,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   }
   const turnFolders = turnsOf(FOLDERS_LOOK_MS, refreshFolders, 'detections could not be read again')
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
+  const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
   return {
@@ -246,7 +262,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turn, turnFolders, turnCredentials, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turn, turnFolders, turnCredentials, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

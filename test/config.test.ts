@@ -14,7 +14,7 @@ function withFile (t: Test, yaml: string) {
 t.test('without a file every key has its default', async t => {
   t.strictSame(loadConfig(source), {
     listen: { host: '127.0.0.1', port: 8088 },
-    data: { dir: '/srv/data', durability: 'full' },
+    data: { dir: '/srv/data', durability: 'full', retention: 30 * 86_400_000, max_bytes: 50e9 },
     indexes: ['main', 'cisco_isovalent', 'metrics'],
     hec: { compatibility: 'keep', max_body_bytes: 67108864, max_event_bytes: 5242880, time_from: 'arrival', resend_window: 0, tokens: [] },
     detections: { shipped: true, paths: [], macros: [], lookups: [], define: {}, overrides: {} },
@@ -56,6 +56,14 @@ t.test('relative paths of flags and variables are relative to the working direct
   t.match(data, { dir: '/srv/events', backup_dir: '/srv/backups' })
 })
 
+t.test('a size is a number of bytes, or has a unit of tens or of twos', async t => {
+  for (const [text, bytes] of [['1', 1], ['"1000"', 1000], ['50GB', 50e9], ['3 kB', 3000], ['2MB', 2e6], ['1TB', 1e12], ['3KiB', 3072], ['2MiB', 2 << 20], ['1GiB', 2 ** 30], ['4 TiB', 2 ** 42]] as const) {
+    t.equal(loadConfig(withFile(t, `data: { max_bytes: ${text} }`)).data.max_bytes, bytes, text)
+  }
+  t.equal(loadConfig({ ...source, env: { HECATE_DATA_MAX_BYTES: '10GiB' } }).data.max_bytes, 10 * 2 ** 30)
+  t.equal(loadConfig({ ...source, flags: { 'data.max_bytes': '12345' } }).data.max_bytes, 12345)
+})
+
 t.test('secrets come from files and the environment', async t => {
   const file = withFile(t, 'hec: { tokens: [{ name: a, token: "env:TOKEN" }] }\napi: { keys: [{ name: b, key: "file:key", role: viewer }] }\n')
   writeFileSync(join(file.cwd, 'key'), 'from-a-file\nand no more\n')
@@ -75,6 +83,8 @@ const REFUSED = [
   { what: 'a missing key', yaml: 'hec:\n  tokens:\n    - name: a\n', message: /^hecate\.yaml:3: hec\.tokens\.0\.token: / },
   { what: 'what is not there yet', yaml: 'timezone: UTC\nnotify: [a]\n', message: /^hecate\.yaml:2: notify: is not supported yet$/ },
   { what: 'a duration without a unit', yaml: 'hec:\n  resend_window: 10\n', message: /^hecate\.yaml:2: hec\.resend_window: / },
+  { what: 'a duration that would keep nothing', yaml: 'data:\n  retention: 0d\n', message: /^hecate\.yaml:2: data\.retention: is at least an hour$/ },
+  ...['50 g', '50gb', '-1', '1.5GB', '1KB', '99999999TB', '~'].map(size => ({ what: `${size} as a size`, yaml: `data:\n  max_bytes: ${size}\n`, message: /^hecate\.yaml:2: data\.max_bytes: is no size/ })),
   { what: 'broken YAML', yaml: 'listen: [\n', message: /^.*hecate\.yaml: .*line 2/ },
   { what: 'no mapping', yaml: '- a\n', message: /expected keys and values/ },
   { what: 'a key given twice', yaml: 'timezone: UTC\ntimezone: UTC\n', message: /unique/ },

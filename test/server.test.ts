@@ -264,3 +264,22 @@ t.test('files of detections are looked at every five seconds', async t => {
 
   t.strictSame(await until(versions, all => all.length > 1), ['a_rule 44', 'b_rule 3'])
 })
+
+t.test('old partitions are looked for every minute; what was dropped is logged and counted', async t => {
+  const lines: Record<string, unknown>[] = []
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const config = configOf(tempDir(t))
+  const server = await openServer({ ...config, data: { ...config.data, retention: 3_600_000 } }, { clock, log: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }), version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  await sendWith(url, TOKEN)
+  const metrics = async () => (await server.app.inject('/metrics')).body
+
+  clock.set('2026-03-11T01:00:00.001Z')
+  const text = await until(metrics, text => text.includes('hecate_store_dropped_partitions_total{reason="age"} 1\n'))
+
+  t.match(text, 'hecate_store_dropped_events_total{reason="age"} 1\n')
+  const time = '2026-03-10T12:00:00.000Z'
+  t.match(lines.filter(({ msg }) => msg === 'a partition was dropped'), [{ level: 30, partition: '2026-03-10', reason: 'age', events: 1, earliest: time, latest: time }])
+  t.strictSame((await getJson(url, '/api/v1/events?earliest=0') as { items: unknown[] }).items, [])
+})

@@ -88,6 +88,17 @@ export interface EventStoreStats {
   readonly bytesOnDisk: number
 }
 
+/** A partition that retention took away. Times are those of its events, null where there was none. */
+export interface DroppedPartition {
+  readonly name: string
+  /** Age: its last event arrived too long ago. Size: there was more than may be kept. */
+  readonly reason: 'age' | 'size'
+  readonly events: number
+  readonly bytes: number
+  readonly minTimeUs: number | null
+  readonly maxTimeUs: number | null
+}
+
 /** The only way to events. Positions are opaque outside. */
 export interface EventStore {
   /**
@@ -102,6 +113,8 @@ export interface EventStore {
   search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
   find (options: FindOptions): Promise<readonly FoundEvent[]>
   stats (): EventStoreStats
+  /** Drops what is too old or too much by now. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`. */
+  retain (nowMs: number): Promise<readonly DroppedPartition[]>
   /** Why no more events can be taken until a restart; null while all is well. */
   failure (): Error | null
   /** Ends searches, commits what was accepted, closes the files. */

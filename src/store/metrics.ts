@@ -1,18 +1,32 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge } from 'prom-client'
 import type { Backup } from './backups.js'
-import type { EventStore } from './events.js'
+import type { DroppedPartition, EventStore } from './events.js'
 
 /** A gauge that is read when Prometheus asks. */
 export function registerGauge (registry: Registry, name: string, help: string, read: () => number): void {
   registry.registerMetric(new Gauge({ name, help, registers: [], collect () { this.set(read()) } }))
 }
 
-/** What the event store holds, read when Prometheus asks. */
-export function openStoreMetrics (registry: Registry, events: EventStore): void {
+/** What the event store holds, read when Prometheus asks, and counts of what retention dropped. */
+export function openStoreMetrics (registry: Registry, events: EventStore) {
+  const registers = [registry]
+  const labelNames = ['reason'] as const
+  const partitions = new Counter({ name: 'hecate_store_dropped_partitions_total', help: 'Partitions that were dropped, because of their age or of the size of all.', labelNames, registers })
+  const dropped = new Counter({ name: 'hecate_store_dropped_events_total', help: 'Events that were dropped with their partition.', labelNames, registers })
+  for (const reason of ['age', 'size']) { // from the start on, or the first drop would be no increase
+    partitions.inc({ reason }, 0)
+    dropped.inc({ reason }, 0)
+  }
   registerGauge(registry, 'hecate_store_events', 'Events stored.', () => events.stats().events)
-  registerGauge(registry, 'hecate_store_partitions', 'Partitions, one per day of arrival.', () => events.stats().partitions)
+  registerGauge(registry, 'hecate_store_partitions', 'Partitions, one or more per day of arrival.', () => events.stats().partitions)
   registerGauge(registry, 'hecate_store_bytes', 'Bytes of the partitions on disk.', () => events.stats().bytesOnDisk)
+  return {
+    dropped ({ reason, events }: DroppedPartition): void {
+      partitions.inc({ reason })
+      dropped.inc({ reason }, events)
+    },
+  }
 }
 
 /** Counts the backups that ended, by what became of them. */

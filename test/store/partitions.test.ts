@@ -1,30 +1,15 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
-import { ALL_TIME } from '../../src/event.js'
 import { AppError } from '../../src/errors.js'
-import { parseSearch } from '../../src/spl/parse.js'
-import { planSearch } from '../../src/spl/plan.js'
-import { COLUMNS } from '../../src/fields/tables.js'
-import type { EventStore, Position, SearchOptions } from '../../src/store/events.js'
 import { openIdMark } from '../../src/store/sqlite/id-mark.js'
+import { nameForAppend, WRITE_SCHEMA } from '../../src/store/sqlite/partition.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
-import { append } from '../fixtures/events.js'
+import { append, listIds, search } from '../fixtures/events.js'
+import { toFirstSchema } from '../fixtures/partitions.js'
 
 const DAY_MS = 86_400_000
-
-/** Ids and events, in the order of storing. */
-async function listIds (events: EventStore, position: Position = events.position()) {
-  const predicate = { kind: 'all', span: { start: 0, end: 0 } } as const
-  const found = await events.find({ predicate, window: ALL_TIME, position, order: 'id', limit: 10_000 })
-  return found.map(({ event: { id, event } }) => [id, event] as const)
-}
-
-function search (events: EventStore, text: string, options: Partial<SearchOptions> = {}) {
-  const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
-  return events.search(plan, { window: ALL_TIME, position: events.position(), timeZone: 'UTC', nowMs: 0, limit: 10_000, ...options })
-}
 
 const daysOf = (dataDir: string) => readdirSync(join(dataDir, 'events')).filter(name => name.endsWith('.db')).sort()
 
@@ -53,6 +38,82 @@ t.test('a clock that goes back does not open an older day again', async t => {
 
   t.strictSame(daysOf(dataDir), ['2026-03-10.db'])
   t.strictSame(await listIds(events), [[1, 'a'], [2, 'b']])
+})
+
+t.test('a day goes on in a further file where its newest has another schema, or may not be written again', async t => {
+  const of = (name: string, schema = WRITE_SCHEMA) => ({ name, schema })
+  for (const [partitions, taken, name] of [
+    [[], [], '2026-03-10'],
+    [[of('2026-03-09'), of('2026-03-09.3'), of('2026-03-11.5')], ['2026-03-09.4'], '2026-03-10'],
+    [[of('2026-03-10')], [], '2026-03-10'],
+    [[of('2026-03-10', WRITE_SCHEMA - 1)], [], '2026-03-10.2'],
+    [[of('2026-03-10', WRITE_SCHEMA - 1), of('2026-03-10.2')], [], '2026-03-10.2'],
+    [[of('2026-03-10'), of('2026-03-10.2', WRITE_SCHEMA - 1)], [], '2026-03-10.3'],
+    [[of('2026-03-10.10'), of('2026-03-10.9', WRITE_SCHEMA - 1)], [], '2026-03-10.10'],
+    [[], ['2026-03-10'], '2026-03-10.2'],
+    [[of('2026-03-10.2', WRITE_SCHEMA - 1)], ['2026-03-10.11'], '2026-03-10.12'],
+  ] as const) t.equal(nameForAppend('2026-03-10', partitions, taken), name, JSON.stringify([partitions, taken]))
+})
+
+/** Leaves a folder with partitions of these names, each of one event that is its name. */
+async function fill (dataDir: string, names: readonly string[]): Promise<void> {
+  const path = (file: string) => join(dataDir, 'events', file)
+  for (const name of names) {
+    const events = await openTestEvents(dataDir)
+    await append(events, [{ event: name }], ARRIVAL_MS)
+    await events.close()
+    renameSync(path('2026-03-10.db'), path(`${name}.kept`))
+  }
+  for (const name of names) renameSync(path(`${name}.kept`), path(`${name}.db`))
+}
+
+t.test('several files of a day are searched, and the newest of them is gone on with', async t => {
+  const dataDir = tempDir(t)
+  await fill(dataDir, ['2026-03-10.10', '2026-03-10', '2026-03-10.9'])
+  const events = await openTestEvents(dataDir)
+  t.teardown(() => events.close())
+
+  await append(events, [{ event: 'new' }], ARRIVAL_MS)
+
+  t.strictSame(await listIds(events), [[1, '2026-03-10.10'], [2, '2026-03-10'], [3, '2026-03-10.9'], [4, 'new']])
+  t.match(events.stats(), { partitions: 3, events: 4 })
+  const db = new Database(join(dataDir, 'events', '2026-03-10.10.db'), { readonly: true })
+  t.teardown(() => db.close())
+  t.equal(db.prepare('SELECT event_count FROM partition').pluck().get(), 2)
+})
+
+t.test('a file that an older version wrote is searched and never written: the day goes on in a further one', async t => {
+  const dataDir = tempDir(t)
+  await fill(dataDir, ['2026-03-10'])
+  const path = join(dataDir, 'events', '2026-03-10.db')
+  toFirstSchema(path)
+  const before = readFileSync(path)
+
+  for (const event of ['after the upgrade', 'after a restart']) {
+    const events = await openTestEvents(dataDir, { resendWindowUs: DAY_MS * 1000 })
+    await append(events, [{ event }], ARRIVAL_MS)
+    await append(events, [{ event }], ARRIVAL_MS)
+    await events.close()
+  }
+  const events = await openTestEvents(dataDir)
+  t.teardown(() => events.close())
+
+  t.strictSame(daysOf(dataDir), ['2026-03-10.2.db', '2026-03-10.db'])
+  t.strictSame(await listIds(events), [[1, '2026-03-10'], [2, 'after the upgrade'], [3, 'after a restart']])
+  t.ok(readFileSync(path).equals(before))
+})
+
+t.test('what is no partition is left alone; what a stop in the middle of a rename or a beginning left is not', async t => {
+  const dataDir = tempDir(t)
+  await fill(dataDir, ['2026-03-10'])
+  const dir = join(dataDir, 'events')
+  for (const file of ['2026-03-11.db-wal', '2026-03-11.db-shm', '2026-03-12.2.db-wal', 'notes.db-wal', '2026-03-10.1.db', '2026-3-10.db', '2026-03-13.db']) writeFileSync(join(dir, file), '')
+
+  const events = await openTestEvents(dataDir)
+  t.strictSame(await listIds(events), [[1, '2026-03-10']])
+  await events.close()
+
+  t.strictSame(readdirSync(dir).filter(file => !/^2026-03-10\.db-/.test(file)).sort(), ['2026-03-10.1.db', '2026-03-10.db', '2026-3-10.db', 'notes.db-wal'])
 })
 
 t.test('a folder that is opened again has its events and goes on with their ids', async t => {

@@ -88,7 +88,7 @@ t.test('requests that wait together are committed together, each with its own ou
     { stored: 0, fault: { code: 6, number: 0 }, unknownKeys: 0, skipped: 0, ...NOTHING_MORE },
     { stored: 2, fault: null, unknownKeys: 0, skipped: 0, ...NOTHING_MORE },
   ])
-  t.match(partition, { day: DAY, firstId: 1, lastId: 5, eventCount: 5 })
+  t.match(partition, { name: DAY, firstId: 1, lastId: 5, eventCount: 5 })
   t.strictSame(summaryOf(dir), partition)
 })
 

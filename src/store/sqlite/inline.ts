@@ -15,11 +15,11 @@ const SEARCH_TIMEOUT_MS = 60_000
  * Events in SQLite files without threads, for a command that stores a little, searches it and ends: threads take longer to start than
  * all of that. Appends and searches hold up the whole process.
  */
-export function openInlineEvents ({ dataDir, ...options }: SqliteEventsOptions): EventStore {
+export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOptions, 'retention' | 'report'>): EventStore {
   const dir = join(dataDir, 'events')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const writer = openWriter({ dir, ...options })
-  const catalogue = openCatalogue(dir, writer.partitions)
+  const catalogue = openCatalogue(dir, writer.partitions, writer.lastId)
   const reader = openReader({ dir, fieldTables: options.fieldTables })
   const alive = (signal: AbortSignal | undefined) => aliveUntil(SEARCH_TIMEOUT_MS, () => signal?.aborted === true)
 
@@ -40,6 +40,7 @@ export function openInlineEvents ({ dataDir, ...options }: SqliteEventsOptions):
       return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal))
     },
     failure: () => null,
+    retain: async () => [], // its folder ends with the command
     async close (): Promise<void> {
       reader.close()
       writer.close()

@@ -1,36 +1,43 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, EventStore, FindOptions, SearchOptions } from '../events.js'
+import type { AppendRequest, DroppedPartition, EventStore, FindOptions, SearchOptions } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
 import { openCatalogue } from './catalogue.js'
+import { openRemoval } from './removal.js'
+import type { Retention } from './retention.js'
 import { openReaders, startWriter } from './threads.js'
 import type { WriterOptions } from './writer.js'
 
 export interface SqliteEventsOptions extends Omit<WriterOptions, 'dir'> {
   /** The data folder; partitions are in `events` below it. */
   readonly dataDir: string
+  /** What `retain` keeps; everything where it is missing. */
+  readonly retention?: Retention
+  /** Is told what nobody asked for. */
   readonly report?: StoreReport
 }
 
-/** Is told what nobody asked for. */
 export interface StoreReport {
   /** Small blocks could not be merged; it is tried again with the next events. */
   readonly notMerged: (error: unknown) => void
+  /** The files of dropped partitions could not be removed; it is tried again. */
+  readonly notRemoved: (error: unknown) => void
 }
 
 /** Searches that run at one time; the detections' run and an analyst's. */
 const MAX_READERS = 2
 
 /** Events in SQLite files, one per day of arrival: a writer thread, reader threads, and the catalogue of partitions here. */
-export async function openSqliteEvents ({ dataDir, report, ...options }: SqliteEventsOptions): Promise<EventStore> {
+export async function openSqliteEvents ({ dataDir, retention, report, ...options }: SqliteEventsOptions): Promise<EventStore> {
   const dir = join(dataDir, 'events')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const writer = await startWriter({ dir, ...options }, partition => {
     catalogue.put(partition)
     mergeSoon(partition.lastId)
   })
-  const catalogue = openCatalogue(dir, writer.partitions)
+  const catalogue = openCatalogue(dir, writer.partitions, writer.lastId)
+  const removal = openRemoval(dir, error => report?.notRemoved(error))
   const readers = openReaders({ dir, fieldTables: options.fieldTables }, MAX_READERS)
 
   let isMerging = false
@@ -59,8 +66,19 @@ export async function openSqliteEvents ({ dataDir, report, ...options }: SqliteE
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
     },
+    async retain (nowMs: number): Promise<readonly DroppedPartition[]> {
+      if (retention === undefined) return []
+      const expired = await writer.expired({ ...retention, nowMs, isDiskFull: false })
+      const names = expired.map(({ name }) => name)
+      catalogue.forget(names) // first, so that no search begins that would not find them
+      if (names.length > 0) await writer.drop(expired)
+      readers.forget(names) // or their files would stay on the disk
+      removal.begin() // also of what a stop has left
+      return expired
+    },
     failure: () => writer.failure,
     async close (): Promise<void> {
+      await removal.close()
       await readers.close() // an open reader would keep the WAL
       await writer.close()
     },

@@ -6,7 +6,8 @@ import { decodeBlock, decodeLz4Block } from './block.js'
 import type { BlockColumns } from './column-block.js'
 import { decodeColumns, toColumns } from './column-block.js'
 import { openDictionaryReader } from './dictionary.js'
-import { openPartitionReadOnly } from './partition.js'
+import { openPartitionReadOnly, schemaOf } from './partition.js'
+import { isThere, partitionPath } from './partition-files.js'
 
 /** Throws to stop a search. It is called for every block. */
 export type Alive = () => void
@@ -30,17 +31,28 @@ interface BlockIds { readonly first_id: number, readonly last_id: number }
 
 export type PartitionReader = ReturnType<typeof openPartitionReader>
 
-/** A connection for searches, and what reads blocks over it. */
-export function openPartitionReader (dir: string, day: string, fields: Fields) {
-  const db = openPartitionReadOnly(dir, day)
-  const schema = db.pragma('user_version', { simple: true })
+/** A connection for searches, and what reads blocks over it. Throws AppError `unavailable` where the partition was dropped. */
+export function openPartitionReader (dir: string, name: string, fields: Fields) {
+  const path = partitionPath(dir, name)
+  try {
+    const reader = connect(dir, name, fields)
+    if (isThere(path)) return reader
+    reader.db.close() // it may have opened the file and not its WAL
+  } catch (error) {
+    if (isThere(path)) throw error
+  }
+  throw new AppError('unavailable', `the partition ${name} was dropped before the search came to it`)
+}
+
+function connect (dir: string, name: string, fields: Fields) {
+  const db = openPartitionReadOnly(dir, name)
   return {
     db,
     dictionary: openDictionaryReader(db),
     fields,
     /** Of the tables that the columns were written with. */
     fieldsHash: '',
-    ...schema === 1 ? openRowReader(db) : openBlockReader(db),
+    ...schemaOf(db) === 1 ? openRowReader(db) : openBlockReader(db),
   }
 }
 

@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { resourcePath } from '../../resource.js'
+import { compareNames, dayOf, numberOf, partitionPath } from './partition-files.js'
 
-/** Version of the schema of new partitions, migrations/events/, in each file's `user_version`. Old partitions stay as they were written. */
-const SCHEMA_VERSION = 2
+/** The schema of new partitions, in each file's `user_version`. Old partitions stay as they were written: none of another schema gets new events. */
+export const WRITE_SCHEMA = 2
+
+/** The schemas that searches can read. */
+const READABLE_SCHEMAS: ReadonlySet<number> = new Set([1, 2])
 
 /** What the catalogue knows of a partition. Times and ids are inclusive; null while it is empty. */
 export interface PartitionSummary {
-  /** Day of arrival, `YYYY-MM-DD` (UTC), and the name of the file. */
-  readonly day: string
+  readonly name: string
+  readonly schema: number
   readonly fieldsHash: string
   readonly firstId: number | null
   readonly lastId: number
@@ -29,8 +32,13 @@ interface PartitionRow {
 
 export type Durability = 'full' | 'normal'
 
-export function partitionPath (dir: string, day: string): string {
-  return join(dir, `${day}.db`)
+/** The partition that events of a day go to: its newest, or a new one where that has another schema. No new one gets a name in `taken`. */
+export function nameForAppend (day: string, partitions: Iterable<Pick<PartitionSummary, 'name' | 'schema'>>, taken: Iterable<string>): string {
+  const ofDay = [...partitions].filter(({ name }) => dayOf(name) === day).sort((a, b) => compareNames(a.name, b.name))
+  const newest = ofDay.at(-1)
+  if (newest?.schema === WRITE_SCHEMA) return newest.name
+  const names = [...taken, ...ofDay.map(({ name }) => name)].filter(name => dayOf(name) === day)
+  return names.length === 0 ? day : `${day}.${Math.max(...names.map(numberOf)) + 1}`
 }
 
 export interface PartitionOptions {
@@ -40,37 +48,44 @@ export interface PartitionOptions {
   readonly fieldsHash: string
 }
 
-/** Opens a day's file for writing; makes it where it is missing. */
-export function openPartition (dir: string, day: string, { durability, mark, fieldsHash }: PartitionOptions): Database.Database {
-  const db = new Database(partitionPath(dir, day))
+/** Opens a partition for new events; makes it where it is missing. */
+export function openPartition (dir: string, name: string, { durability, mark, fieldsHash }: PartitionOptions): Database.Database {
+  const db = new Database(partitionPath(dir, name))
   db.pragma('journal_mode = WAL')
   // better-sqlite3's build takes NORMAL with WAL; FULL syncs the WAL before a commit returns.
   db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
-  const version = db.pragma('user_version', { simple: true }) as number
-  if (version > SCHEMA_VERSION) throw new Error(`events of ${day} were written by a newer version of Hecate (schema ${version})`)
-  if (version === 0) {
-    const schema = readFileSync(resourcePath('migrations/events/0002.sql'), 'utf8')
+  if (schemaOf(db) === 0) {
+    const schema = readFileSync(resourcePath(`migrations/events/${String(WRITE_SCHEMA).padStart(4, '0')}.sql`), 'utf8')
     db.transaction(() => {
       db.exec(schema)
       db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count, merged_id) VALUES (1, ?, ?, 0, ?)').run(fieldsHash, mark, mark)
-      db.pragma(`user_version = ${SCHEMA_VERSION}`)
+      db.pragma(`user_version = ${WRITE_SCHEMA}`)
     })()
   }
   return db
 }
 
-/** Opens a day's file for searches. The file is there, its writer has opened it before. */
-export function openPartitionReadOnly (dir: string, day: string): Database.Database {
-  const db = new Database(partitionPath(dir, day), { readonly: true })
+/** Opens a partition for searches. The file is there, its writer has opened it before. */
+export function openPartitionReadOnly (dir: string, name: string): Database.Database {
+  const db = new Database(partitionPath(dir, name), { readonly: true })
   db.pragma('temp_store = MEMORY')
   return db
 }
 
-export function readSummary (db: Database.Database, day: string): PartitionSummary {
+/** 0 of a file that was begun and not finished. Throws where a newer Hecate wrote it. */
+export function schemaOf (db: Database.Database): number {
+  const schema = db.pragma('user_version', { simple: true }) as number
+  if (schema > WRITE_SCHEMA) throw new Error(`${db.name} was written by a newer version of Hecate (schema ${schema})`)
+  if (schema !== 0 && !READABLE_SCHEMAS.has(schema)) throw new Error(`${db.name} was written by a version of Hecate that is too old for this one (schema ${schema})`)
+  return schema
+}
+
+export function readSummary (db: Database.Database, name: string): PartitionSummary {
   const row = db.prepare<[], PartitionRow>('SELECT * FROM partition').get()
-  if (row === undefined) throw new Error(`partition ${day} has no summary`)
+  if (row === undefined) throw new Error(`partition ${name} has no summary`)
   return {
-    day,
+    name,
+    schema: schemaOf(db),
     fieldsHash: row.fields_hash,
     firstId: row.first_id,
     lastId: row.last_id,

@@ -16,6 +16,8 @@ export interface ReaderThreadOptions extends ReaderOptions {
 export type ToReader =
   | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
+  /** Not answered. */
+  | { readonly kind: 'forget', readonly partitions: readonly string[] }
   | { readonly kind: 'close' }
 
 export type FromReader =
@@ -36,6 +38,7 @@ port.on('message', (message: ToReader) => {
     port.close()
     return
   }
+  if (message.kind === 'forget') return reader.forget(message.partitions)
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })

@@ -62,10 +62,10 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     return partitions
       .filter(({ minTimeUs, maxTimeUs }) => minTimeUs !== null && minTimeUs < window.latestUs && maxTimeUs! >= window.earliestUs)
       .map(summary => {
-        let reader = readers.get(summary.day)
+        let reader = readers.get(summary.name)
         if (reader === undefined) {
-          reader = openPartitionReader(dir, summary.day, fields)
-          readers.set(summary.day, reader)
+          reader = openPartitionReader(dir, summary.name, fields)
+          readers.set(summary.name, reader)
         }
         reader.fieldsHash = summary.fieldsHash
         return reader
@@ -181,6 +181,14 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
         if (found.length === job.limit) break
       }
       return found
+    },
+
+    /** Closes the connections to partitions that are gone. */
+    forget (partitions: readonly string[]): void {
+      for (const name of partitions) {
+        readers.get(name)?.db.close()
+        readers.delete(name)
+      }
     },
 
     close (): void {

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest, FoundEvent, SearchResult } from '../events.js'
+import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult } from '../events.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { readsEvents } from './reader.js'
+import type { RetentionLimits } from './retention.js'
 import type { FromWriter, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
 
@@ -33,13 +34,17 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
   /** Who waits for the end of a merge. */
   let merging: ReturnType<typeof deferred<Extract<FromWriter, { kind: 'merged' }>>> | null = null
 
-  const ready = deferred<readonly PartitionSummary[]>()
+  /** Questions that wait for their answer, in the order of asking. */
+  const asked: ReturnType<typeof deferred<readonly DroppedPartition[]>>[] = []
+  const ready = deferred<Extract<FromWriter, { kind: 'ready' }>>()
   const closed = deferred<void>()
   closed.promise.catch(() => {}) // a failure is seen by whoever closes
 
   worker.on('message', (message: FromWriter) => {
-    if (message.kind === 'ready') return ready.resolve(message.partitions)
+    if (message.kind === 'ready') return ready.resolve(message)
     if (message.kind === 'merged') return merging?.resolve(message)
+    if (message.kind === 'answer') return asked.shift()!.resolve(message.partitions)
+    if (message.kind === 'refusal') return asked.shift()!.reject(new Error(message.message))
     if (message.kind === 'closed') return closed.resolve()
     if (message.partition !== null) onCommit(message.partition)
     unanswered -= message.answered
@@ -60,7 +65,7 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     closed.reject(error)
     queued.length = 0
     merging?.reject(error)
-    for (const { reject } of pending.splice(0)) reject(new AppError('unavailable', 'the event store has failed', { cause: error }))
+    for (const { reject } of [...pending.splice(0), ...asked.splice(0)]) reject(storeHasFailed(error))
   }
 
   /** Sends what waits, as far as the writer has not enough to do. */
@@ -77,16 +82,26 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     send({ kind: 'append', requests }, requests.map(({ body }) => body))
   }
 
+  function ask (question: Extract<ToWriter, { kind: 'expire' | 'drop' }>): Promise<readonly DroppedPartition[]> {
+    if (failure !== null) return Promise.reject(storeHasFailed(failure))
+    const answer = deferred<readonly DroppedPartition[]>()
+    asked.push(answer)
+    send(question)
+    return answer.promise
+  }
+
   function send (message: ToWriter, transfer: ArrayBuffer[] = []): void {
     worker.postMessage(message, transfer)
   }
 
+  const { partitions, lastId } = await ready.promise
   return {
-    partitions: await ready.promise,
+    partitions,
+    lastId,
     /** Why the thread is gone; null while it works. */
     get failure () { return failure },
     append (request: AppendRequest): Promise<AppendOutcome> {
-      if (failure !== null) return Promise.reject(new AppError('unavailable', 'the event store has failed', { cause: failure }))
+      if (failure !== null) return Promise.reject(storeHasFailed(failure))
       const { promise, resolve, reject } = deferred<AppendOutcome>()
       pending.push({ resolve, reject })
       queued.push(request)
@@ -104,12 +119,20 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
       if (error !== null) throw new Error(error)
       return hasMerged
     },
+    /** The partitions that are to go. */
+    expired: (limits: RetentionLimits) => ask({ kind: 'expire', limits }),
+    /** Resolves when they are partitions no more; their files are left. */
+    drop: (partitions: readonly DroppedPartition[]) => ask({ kind: 'drop', partitions }),
     async close (): Promise<void> {
       while (queued.length > 0) sendNext()
       if (failure === null) send({ kind: 'close' })
       await closed.promise
     },
   }
+}
+
+function storeHasFailed (cause: Error): AppError {
+  return new AppError('unavailable', 'the event store has failed', { cause })
 }
 
 /** A search takes no longer than that, so that a bad one can't hold a thread for ever. */
@@ -231,6 +254,10 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
         if (!closing) deal()
       }
     },
+    /** Lets go of the files of partitions that are gone; a search that is under way keeps them to its end. */
+    forget (partitions: readonly string[]): void {
+      for (const { worker } of threads) worker.postMessage({ kind: 'forget', partitions } satisfies ToReader)
+    },
     /** Stops what runs, and ends the threads. */
     async close (): Promise<void> {
       closing = true
@@ -257,7 +284,7 @@ function toMessage (jobs: readonly Waiting[]): ToReader {
 }
 
 function eventsKeyOf ({ plan, partitions, window, lastId }: SearchJob): string | null {
-  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, lastId, partitions.length].join() : null
+  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, lastId, ...partitions.map(({ name }) => name)].join() : null
 }
 
 /** Promise.withResolvers, which Node 20 has not. */

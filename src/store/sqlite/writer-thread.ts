@@ -1,7 +1,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest } from '../events.js'
+import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
 import type { PartitionSummary } from './partition.js'
+import type { RetentionLimits } from './retention.js'
 import type { AppendResult, WriterOptions } from './writer.js'
 import { openWriter } from './writer.js'
 
@@ -10,6 +11,10 @@ import { openWriter } from './writer.js'
 export type ToWriter =
   | { readonly kind: 'append', readonly requests: readonly AppendRequest[] }
   | { readonly kind: 'merge' }
+  /** Answered with the partitions that are to go. */
+  | { readonly kind: 'expire', readonly limits: RetentionLimits }
+  /** Answered when they are partitions no more. */
+  | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
   | { readonly kind: 'close' }
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
@@ -17,10 +22,12 @@ export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_lar
 
 /** `answered`: how many messages the replies are for. */
 export type FromWriter =
-  | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[] }
+  | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[], readonly lastId: number }
   | { readonly kind: 'committed', readonly answered: number, readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
   /** `error`: it failed, and nothing was changed. */
   | { readonly kind: 'merged', readonly hasMerged: boolean, readonly error: string | null }
+  | { readonly kind: 'answer', readonly partitions: readonly DroppedPartition[] }
+  | { readonly kind: 'refusal', readonly message: string }
   | { readonly kind: 'closed' }
 
 /** One transaction takes what waits, up to this many bytes of bodies: it bounds the writer's memory. */
@@ -29,7 +36,7 @@ const MAX_COMMIT_BYTES = 16 << 20
 if (parentPort === null) throw new Error('writer-thread is a worker')
 const port = parentPort
 const writer = openWriter(workerData as WriterOptions)
-post({ kind: 'ready', partitions: writer.partitions })
+post({ kind: 'ready', partitions: writer.partitions, lastId: writer.lastId })
 
 port.on('message', (first: ToWriter) => {
   // Group commit: all that came in while the last transaction was written goes into this one.
@@ -46,6 +53,7 @@ port.on('message', (first: ToWriter) => {
     if (requests.length > 0) commit(requests, messages)
     if (message?.kind === 'close') return close()
     if (message?.kind === 'merge') merge()
+    else if (message !== undefined) answer(message)
     message = receive()
   }
 })
@@ -60,6 +68,17 @@ function commit (requests: readonly AppendRequest[], answered: number): void {
     const reply: WriterReply = { failed: 'unavailable', message: outcome.error.message }
     post({ kind: 'committed', answered, replies: requests.map(() => reply), partition: null })
   } else post({ kind: 'committed', answered, replies: outcome.results.map(toReply), partition: outcome.partition })
+}
+
+function answer (message: Extract<ToWriter, { kind: 'expire' | 'drop' }>): void {
+  try {
+    if (message.kind === 'expire') return post({ kind: 'answer', partitions: writer.expired(message.limits) })
+    writer.drop(message.partitions.map(({ name }) => name))
+    post({ kind: 'answer', partitions: message.partitions })
+  } catch (error) {
+    const { message: text, stack } = error as Error
+    post({ kind: 'refusal', message: stack ?? text })
+  }
 }
 
 function toReply (result: AppendResult): WriterReply {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { BodyRules, EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
 import { parseBody } from '../../envelope/envelope.js'
@@ -8,18 +8,22 @@ import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest } from '../events.js'
+import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
 import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import { encodeColumns } from './column-block.js'
 import type { ColumnReader, ColumnValues } from './columns.js'
 import { openColumnReader } from './columns.js'
 import { openDictionary } from './dictionary.js'
+import { readFolder } from './folder.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
 import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
 import { openMerger } from './merge.js'
-import { openPartition, readSummary } from './partition.js'
+import { nameForAppend, openPartition, openPartitionReadOnly, readSummary } from './partition.js'
+import { dayOf, partitionBytes, renamePartition } from './partition-files.js'
+import type { RetentionLimits } from './retention.js'
+import { expiredOf } from './retention.js'
 import { hashOf, openResends, openResendWriter } from './resend.js'
 
 export interface WriterOptions {
@@ -59,73 +63,116 @@ interface ReadRequest { readonly result: AppendResult, readonly events: readonly
 
 interface PendingBlock { readonly events: readonly PendingEvent[], readonly data: Buffer }
 
-/** The days that have a partition, oldest first. */
-export function partitionDays (dir: string): string[] {
-  return readdirSync(dir).filter(name => /^\d{4}-\d\d-\d\d\.db$/.test(name)).map(name => name.slice(0, -3)).sort()
-}
-
-/** The only writer of events. Synchronous: it runs in a thread of its own. */
+/** The only writer of events, and the only one to make, name and remove partitions. Synchronous: it runs in a thread of its own. */
 export function openWriter (options: WriterOptions) {
-  mkdirSync(options.dir, { recursive: true, mode: 0o700 })
-  const idMark = openIdMark(options.dir)
+  const { dir, durability, resendWindowUs } = options
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const idMark = openIdMark(dir)
   const columnReader = openColumnReader(options.fieldTables)
-  const partitionOptions = { durability: options.durability, fieldsHash: columnReader.hash }
-  const closed: PartitionSummary[] = []
-  let lastId = idMark.value
-  for (const day of partitionDays(options.dir)) {
-    // Opening for writing recovers a WAL that a crash left; a read-only connection could not.
-    const db = openPartition(options.dir, day, { ...partitionOptions, mark: 0 })
-    const summary = readSummary(db, day)
-    db.close()
-    closed.push(summary)
-    lastId = Math.max(lastId, summary.lastId)
-  }
+  const partitionOptions = { durability, fieldsHash: columnReader.hash }
+  /** By name; the open one as the last commit left it. */
+  const partitions = new Map(readFolder(dir).map(partition => [partition.name, partition]))
+  /** Names that were given and are not to be given again while somebody may know them. */
+  const taken = new Set<string>()
+  let lastId = Math.max(idMark.value, ...[...partitions.values()].map(partition => partition.lastId))
   idMark.reach(lastId)
+  /** Of the last request. */
+  let day = ''
   let open: ReturnType<typeof openForAppend> | null = null
-  /** The day before the open one: requests of its last hours may be sent again now. */
-  let before: Database.Database | null = null
+  /** The partitions before the open one whose requests may be sent again now. */
+  let before: readonly ResendPartition[] = []
 
   function partitionOf (arrivalUs: number) {
-    const day = new Date(arrivalUs / 1000).toISOString().slice(0, 10)
-    // A clock that goes back does not open an older day again.
-    if (open === null || day > open.day) {
-      open?.close()
-      before?.close()
-      const dayBefore = partitionDays(options.dir).filter(one => one < day).at(-1)
-      before = options.resendWindowUs > 0 && dayBefore !== undefined ? openPartition(options.dir, dayBefore, { ...partitionOptions, mark: 0 }) : null
-      open = openForAppend(options, day, { ...partitionOptions, mark: lastId, idMark, before })
+    const arrivalDay = toDay(arrivalUs)
+    if (arrivalDay > day) day = arrivalDay // a clock that goes back does not open an older day again
+    if (open === null || dayOf(open.name) !== day) {
+      closeOpen()
+      const name = nameForAppend(day, partitions.values(), taken)
+      before = openBefore(name)
+      open = openForAppend(options, name, { ...partitionOptions, mark: lastId, idMark })
     }
     return open
+  }
+
+  function closeOpen (): void {
+    open?.close()
+    for (const { db } of before) db.close()
+    open = null
+    before = []
+  }
+
+  /** A re-send is looked for at most a day back. */
+  function openBefore (name: string): ResendPartition[] {
+    if (resendWindowUs === 0) return []
+    const dayBefore = toDay(Date.parse(dayOf(name)) * 1000 - 1)
+    return [...partitions.keys()].filter(one => one !== name && dayOf(one) >= dayBefore).map(name => {
+      const db = openPartitionReadOnly(dir, name)
+      return { name, db, find: openResends(db, resendWindowUs).find }
+    })
+  }
+
+  /** What became of a request that came before. */
+  function findResend (partition: NonNullable<typeof open>, hash: Buffer, nowUs: number): AppendOutcome | undefined {
+    for (const { find } of [partition, ...before]) {
+      const outcome = find(hash, nowUs)
+      if (outcome !== undefined) return outcome
+    }
+    return undefined
   }
 
   const read = (request: AppendRequest) => readRequest(request, options, columnReader)
 
   return {
-    /** Summaries of the partitions that were there at the start, oldest first. */
-    partitions: closed as readonly PartitionSummary[],
+    /** What was there at the start, oldest first. */
+    partitions: [...partitions.values()] as readonly PartitionSummary[],
+    /** No event has a higher id. */
+    get lastId () { return lastId },
     /** Reads all requests and commits their events in one transaction. Never throws: a failure is each request's result. */
     append (requests: readonly AppendRequest[]): Commit | { readonly error: Error } {
       try {
         const nowUs = Math.max(...requests.map(({ arrivalUs }) => arrivalUs))
         const partition = partitionOf(nowUs)
-        const results = options.resendWindowUs === 0
-          ? requests.map(read)
-          : readOnce(requests, read, hash => partition.findResend(hash, nowUs))
+        const results = resendWindowUs === 0 ? requests.map(read) : readOnce(requests, read, hash => findResend(partition, hash, nowUs))
         lastId = partition.commit(results, nowUs)
-        return { results: results.map(({ result }) => result), partition: partition.summary() }
+        const summary = partition.summary()
+        partitions.set(summary.name, summary)
+        return { results: results.map(({ result }) => result), partition: summary }
       } catch (error) {
         return { error: error as Error }
       }
     },
     /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. */
     merge: (): boolean => open?.merge() ?? false,
+    /** The partitions that are to go. They stay until `drop`, so that searches can forget them first. */
+    expired (limits: RetentionLimits): DroppedPartition[] {
+      return expiredOf([...partitions.values()].map(partition => ({ ...partition, bytes: partitionBytes(dir, partition.name) })), limits)
+    },
+    /** Takes partitions away; their files are left to be removed. What goes on comes into new ones. */
+    drop (names: readonly string[]): void {
+      for (const name of names) {
+        if (open?.name === name || before.some(one => one.name === name)) closeOpen()
+        if (!partitions.has(name)) continue
+        renamePartition(dir, name, 'dropped')
+        partitions.delete(name)
+        taken.add(name)
+      }
+    },
     close (): void {
-      open?.close()
-      before?.close()
-      open = before = null
+      closeOpen()
       idMark.close(lastId)
     },
   }
+}
+
+interface ResendPartition {
+  readonly name: string
+  readonly db: Database.Database
+  readonly find: ReturnType<typeof openResends>['find']
+}
+
+/** `YYYY-MM-DD` (UTC). */
+function toDay (timeUs: number): string {
+  return new Date(timeUs / 1000).toISOString().slice(0, 10)
 }
 
 /** Reads requests, but not those that came before: in the store, or in this very commit. */
@@ -223,19 +270,18 @@ function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
 }
 
 /** A partition with its prepared statements; `commit` gives the new last id. */
-function openForAppend (options: WriterOptions, day: string, { mark, idMark, before, ...rest }: PartitionOptions & { idMark: IdMark, before: Database.Database | null }) {
-  const db = openPartition(options.dir, day, { ...rest, mark })
-  if (readSummary(db, day).fieldsHash !== rest.fieldsHash) mixFields(db)
+function openForAppend (options: WriterOptions, name: string, { mark, idMark, ...rest }: PartitionOptions & { idMark: IdMark }) {
+  const db = openPartition(options.dir, name, { ...rest, mark })
+  if (readSummary(db, name).fieldsHash !== rest.fieldsHash) mixFields(db)
   const dictionary = openDictionary(db)
   const { resendWindowUs } = options
   const resends = openResendWriter(db, resendWindowUs)
-  const known = [db, ...before === null ? [] : [before]].map(one => openResends(one, resendWindowUs))
   const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (?, ?, ?, ?, ?, ?, ?)')
   const updateSummary = db.prepare(`
     UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
       min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
   `)
-  let lastId = Math.max(mark, readSummary(db, day).lastId)
+  let lastId = Math.max(mark, readSummary(db, name).lastId)
 
   const insert = db.transaction((blocks: readonly PendingBlock[], firstId: number, requests: readonly ReadRequest[], nowUs: number) => {
     let id = firstId
@@ -263,17 +309,10 @@ function openForAppend (options: WriterOptions, day: string, { mark, idMark, bef
   })
 
   return {
-    day,
+    name,
     merge: openMerger(db).mergeNext,
-    summary: () => readSummary(db, day),
-    /** What became of a request that came before. */
-    findResend (hash: Buffer, nowUs: number): AppendOutcome | undefined {
-      for (const one of known) {
-        const outcome = one.find(hash, nowUs)
-        if (outcome !== undefined) return outcome
-      }
-      return undefined
-    },
+    summary: () => readSummary(db, name),
+    find: openResends(db, resendWindowUs).find,
     commit (requests: readonly ReadRequest[], nowUs: number): number {
       const blocks = toBlocks(requests.flatMap(({ events }) => events))
       if (blocks.length === 0) return lastId

@@ -1,0 +1,79 @@
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * A partition is named by its day of arrival, `YYYY-MM-DD` (UTC); from the day's second file on with `.2`, `.3` and so on behind it. Its
+ * file is the name with `.db`. What ends otherwise is a partition no more.
+ */
+const NAME = /^\d{4}-\d\d-\d\d(?:\.(?:[2-9]|[1-9]\d+))?$/
+
+/** How a file ends that nobody reads or writes any more. */
+type Ending = 'dropped'
+
+/** A database with its WAL and the index of that. */
+const COMPANIONS = ['', '-wal', '-shm'] as const
+
+export function partitionPath (dir: string, name: string): string {
+  return join(dir, `${name}.db`)
+}
+
+export function dayOf (name: string): string {
+  return name.slice(0, 10)
+}
+
+/** The place of a file among those of its day, from 1. */
+export function numberOf (name: string): number {
+  return Number(name.slice(11) || 1)
+}
+
+/** By day, then by number. */
+export function compareNames (a: string, b: string): number {
+  if (dayOf(a) !== dayOf(b)) return dayOf(a) < dayOf(b) ? -1 : 1
+  return numberOf(a) - numberOf(b)
+}
+
+/** The names of what ends so in the folder, oldest first. */
+export function partitionNames (dir: string, ending: 'db' | Ending = 'db'): string[] {
+  return readdirSync(dir)
+    .filter(file => file.endsWith(`.${ending}`))
+    .map(file => file.slice(0, -ending.length - 1))
+    .filter(name => NAME.test(name))
+    .sort(compareNames)
+}
+
+/** Of the file and its WAL. */
+export function partitionBytes (dir: string, name: string): number {
+  const path = partitionPath(dir, name)
+  return fileBytes(path) + fileBytes(`${path}-wal`)
+}
+
+/** Gives a partition that nobody writes another ending. Whoever reads it can go on. */
+export function renamePartition (dir: string, name: string, ending: Ending): void {
+  // The database goes first: who opens it and still finds it under its name has opened its WAL too.
+  for (const companion of COMPANIONS) {
+    const path = partitionPath(dir, name) + companion
+    if (companion === '' || isThere(path)) renameSync(path, join(dir, `${name}.${ending}${companion}`))
+  }
+}
+
+/** Removes what a stop in the middle of a rename has left. Nobody has a partition open yet. */
+export function removeStrays (dir: string): void {
+  const files = new Set(readdirSync(dir))
+  for (const file of files) {
+    const [, database, name] = /^((.*)\.(?:db|dropped))-(?:wal|shm)$/.exec(file) ?? []
+    if (database !== undefined && NAME.test(name!) && !files.has(database)) rmSync(join(dir, file))
+  }
+}
+
+/** Removes a partition that never held anything. Nobody has it open. */
+export function removePartition (dir: string, name: string): void {
+  for (const companion of COMPANIONS) rmSync(partitionPath(dir, name) + companion, { force: true })
+}
+
+export function isThere (path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function fileBytes (path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
