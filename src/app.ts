@@ -37,6 +37,7 @@ export interface AppDeps extends DetectionDeps, TokenDeps {
   readonly findKey: FindKey
   readonly acks: Acks
   readonly budget: ByteBudget
+  readonly disk: HecDeps['disk']
   readonly registry: Registry
   readonly hecMetrics: HecMetrics
   readonly maxBodyBytes: number
@@ -99,6 +100,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     tokens: deps.tokens,
     acks: deps.acks,
     budget: deps.budget,
+    disk: deps.disk,
     metrics: deps.hecMetrics,
     usage: deps.usage,
     maxBodyBytes: deps.maxBodyBytes,

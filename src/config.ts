@@ -118,6 +118,7 @@ const Config = z.strictObject({
     backup_dir: z.string().min(1).optional(),
     retention: Duration.refine(ms => ms >= HOUR_MS, 'is at least an hour').prefault('30d'),
     max_bytes: Size.refine(bytes => bytes > 0, 'is at least a byte').prefault('50GB'),
+    reserve_bytes: Size.prefault('256MB'),
   }).prefault({}),
   indexes: z.array(Name).min(1).default(['main', 'cisco_isovalent', 'metrics']),
   hec: z.strictObject({
@@ -170,7 +171,7 @@ export interface ConfigSource {
 
 /** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
 export const SCALAR_KEYS = [
-  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.max_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.max_bytes', 'data.reserve_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
   'detections.shipped', 'timezone',
 ] as const

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { Server as HttpsServer } from 'node:https'
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
@@ -33,8 +33,10 @@ import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
+import type { DiskSpace } from './store/disk.js'
+import { openDisk } from './store/disk.js'
 import { lockDataDir } from './store/lock.js'
-import { openBackupMetrics, openStoreMetrics } from './store/metrics.js'
+import { openBackupMetrics, openDiskMetrics, openStoreMetrics } from './store/metrics.js'
 import { openSqliteEvents } from './store/sqlite/open.js'
 import { openTls } from './tls.js'
 
@@ -42,6 +44,8 @@ export interface ServerDeps {
   readonly clock: Clock
   readonly log: FastifyBaseLogger
   readonly version: string
+  /** Of the file system that a path is on. */
+  readonly statfs?: (path: string) => DiskSpace
 }
 
 /** How long open connections get their 503 before the server closes. */
@@ -59,6 +63,9 @@ const CREDENTIALS_LOOK_MS = 500
 /** How often the files of detections, macros and lookups are looked at. */
 const FOLDERS_LOOK_MS = 5_000
 
+/** How often it is looked how much room the disk has. */
+const DISK_LOOK_MS = 1_000
+
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
 
@@ -69,7 +76,7 @@ const USAGE_FLUSH_MS = 5_000
  * Everything of one server, made from its configuration: data folder locked, databases open and migrated, ledger whole.
  * Nothing listens or runs before `start`. Throws ConfigError, LockedError, SchemaError.
  */
-export async function openServer (config: Config, { clock, log, version }: ServerDeps) {
+export async function openServer (config: Config, { clock, log, version, statfs = statfsSync }: ServerDeps) {
   const folders = openFolders(foldersOf(config))
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
@@ -95,6 +102,10 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     },
   })
   const storeMetrics = openStoreMetrics(registry, events)
+  const disk = openDisk({ reserveBytes: config.data.reserve_bytes, statfs: () => statfs(config.data.dir) })
+  openDiskMetrics(registry, disk)
+  let wasFull = false
+  lookAtDisk()
 
   const credentialStore = openCredentialStore(control)
   const credentials = openCredentials(config, credentialStore)
@@ -168,6 +179,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     findKey: credentials.findKey,
     acks,
     budget: openByteBudget(),
+    disk,
     registry,
     hecMetrics: openHecMetrics(registry, { acks, now: clock.now }),
     maxBodyBytes: config.hec.max_body_bytes,
@@ -179,7 +191,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
         ...loop === null ? ['the scheduler is not running'] : [],
         ...isShuttingDown ? ['the server is shutting down'] : [],
       ]
-      return { ready: reasons.length === 0, reasons, degraded: [] }
+      return { ready: reasons.length === 0, reasons, degraded: disk.state().isFull ? ['the disk is full: HEC takes no events until there is room again'] : [] }
     },
     isShuttingDown: () => isShuttingDown,
     version,
@@ -226,6 +238,17 @@ export async function openServer (config: Config, { clock, log, version }: Serve
     warnOfHidden()
   }
 
+  /** Tells when the disk becomes full, and when it no longer is. */
+  function lookAtDisk (): void {
+    disk.look()
+    const { isFull, freeBytes, reserveBytes } = disk.state()
+    if (isFull === wasFull) return
+    wasFull = isFull
+    const what = { free_bytes: freeBytes, reserve_bytes: reserveBytes }
+    if (isFull) log.error(what, 'the disk is full: HEC takes no events until there is room again')
+    else log.info(what, 'there is room on the disk again: HEC takes events')
+  }
+
   async function retain (nowMs: number): Promise<void> {
     for (const partition of await events.retain(nowMs)) {
       const { name, reason, events, bytes, minTimeUs, maxTimeUs } = partition
@@ -249,6 +272,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
   }
   const turnFolders = turnsOf(FOLDERS_LOOK_MS, refreshFolders, 'detections could not be read again')
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
+  const turnDisk = turnsOf(DISK_LOOK_MS, lookAtDisk, 'the disk could not be looked at')
   const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
@@ -262,7 +286,7 @@ export async function openServer (config: Config, { clock, log, version }: Serve
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turn, turnFolders, turnCredentials, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turn, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

@@ -265,6 +265,49 @@ t.test('files of detections are looked at every five seconds', async t => {
   t.strictSame(await until(versions, all => all.length > 1), ['a_rule 44', 'b_rule 3'])
 })
 
+t.test('a full disk is answered with 503 until there is room, and everything else goes on', async t => {
+  const dataDir = tempDir(t)
+  const reserve = 256e6
+  let bavail = reserve + 1_000
+  const lines: string[] = []
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(configOf(dataDir), { clock, log: pino({ level: 'info' }, { write: line => { lines.push(line) } }), version: '0', statfs: () => ({ bsize: 1, bavail }) })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const post = async (body: string) => {
+    const res = await fetch(`${url}/services/collector/event`, { method: 'POST', headers: { authorization: `Splunk ${TOKEN}` }, body })
+    return [res.status, await res.json()]
+  }
+  const metric = async (name: string) => new RegExp(`^${name} (.*)$`, 'm').exec(await (await fetch(`${url}/metrics`)).text())?.[1]
+  const health = async () => (await fetch(`${url}/services/collector/health`)).status
+  const OK = [200, { text: 'Success', code: 0 }]
+  const BUSY = [503, { text: 'Server is busy', code: 9 }]
+
+  t.strictSame(await post('{"event":"a"}'), OK)
+  t.strictSame(await post(`{"event":"${'x'.repeat(990)}"}`), BUSY, 'what came since the last look is counted')
+  t.strictSame(await post('{"event":"b"}'), OK, 'a smaller one still fits')
+
+  bavail = reserve - 1
+  clock.set('2026-03-10T12:00:01Z')
+  await until(() => metric('hecate_disk_full'), full => full === '1')
+  t.strictSame(await post('{"event":"c"}'), BUSY)
+  t.equal(await health(), 503)
+  t.match(await getJson(url, '/readyz'), { status: 'ready', degraded: [/disk is full/] })
+  t.equal(((await getJson(url, '/api/v1/events')) as { items: unknown[] }).items.length, 2)
+  t.equal(await metric('hecate_disk_free_bytes'), String(reserve - 1))
+  t.equal(await metric('hecate_disk_reserve_bytes'), String(reserve))
+
+  bavail = reserve + 1e9
+  clock.set('2026-03-10T12:00:02Z')
+  await until(() => metric('hecate_disk_full'), full => full === '0')
+  t.strictSame(await post('{"event":"d"}'), OK)
+  t.equal(await health(), 200)
+  t.match(await getJson(url, '/readyz'), { status: 'ready', degraded: [] })
+  t.strictSame(((await getJson(url, '/api/v1/events?order_by=id')) as { items: { event: string }[] }).items.map(({ event }) => event), ['a', 'b', 'd'])
+  t.equal(lines.filter(line => /"level":50,.*the disk is full/.test(line)).length, 1)
+  t.equal(lines.filter(line => line.includes('there is room on the disk again')).length, 1)
+})
+
 t.test('old partitions are looked for every minute; what was dropped is logged and counted', async t => {
   const lines: Record<string, unknown>[] = []
   const clock = handClock('2026-03-10T12:00:00Z')

@@ -5,6 +5,7 @@ import type { Metadata } from '../event.js'
 import { toMicroseconds } from '../event.js'
 import { AppError } from '../errors.js'
 import { parseTime } from '../envelope/time.js'
+import type { Disk } from '../store/disk.js'
 import type { AppendOutcome, AppendRequest, EventStore } from '../store/events.js'
 import type { AckPlace, Acks } from './ack.js'
 import { channelText, emitAcks, parseAckQuery, requireChannel } from './ack.js'
@@ -21,6 +22,7 @@ export interface HecDeps {
   readonly tokens: Tokens
   readonly acks: Acks
   readonly budget: ByteBudget
+  readonly disk: Pick<Disk, 'state' | 'tryTake'>
   readonly metrics: HecMetrics
   readonly usage: Pick<TokenUsage, 'letIn' | 'stored'>
   readonly maxBodyBytes: number
@@ -134,6 +136,7 @@ function check (request: FastifyRequest, deps: HecDeps): void {
   const encoding = encodingOf(request)
   if (encoding !== 'gzip' && encoding !== 'identity') throw new HecError(6, 415, 'Unsupported content encoding')
   if (deps.isShuttingDown()) throw new HecError(23)
+  if (!isPoll && deps.disk.state().isFull) throw new HecError(9)
   request.hecSender = { token, channel }
   deps.usage.letIn(token, deps.now())
 }
@@ -148,8 +151,8 @@ function maxBytes (request: FastifyRequest, { maxBodyBytes, budget }: HecDeps): 
 }
 
 /** Whether a request would be refused with code 9. */
-function isBusy ({ budget, events }: HecDeps): boolean {
-  return budget.bytes >= budget.limit || events.failure() !== null
+function isBusy ({ budget, disk, events }: HecDeps): boolean {
+  return budget.bytes >= budget.limit || disk.state().isFull || events.failure() !== null
 }
 
 /** What `/health` says; no token is looked at. */
@@ -188,6 +191,7 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
   const sender = senderOf(token, channel)
   let place: AckPlace | null = null
   try {
+    if (!deps.disk.tryTake(bytes)) throw new HecError(9)
     place = token.ack ? deps.acks.reserve(sender, nowMs) : null
     const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender })
     deps.metrics.count(token.name, outcome, bytes)

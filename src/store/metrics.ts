@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge } from 'prom-client'
 import type { Backup } from './backups.js'
+import type { Disk } from './disk.js'
 import type { DroppedPartition, EventStore } from './events.js'
 
 /** A gauge that is read when Prometheus asks. */
@@ -27,6 +28,13 @@ export function openStoreMetrics (registry: Registry, events: EventStore) {
       dropped.inc({ reason }, events)
     },
   }
+}
+
+/** What room there is on the disk. */
+export function openDiskMetrics (registry: Registry, disk: Pick<Disk, 'state'>): void {
+  registerGauge(registry, 'hecate_disk_free_bytes', 'Bytes that are free where the data folder is.', () => disk.state().freeBytes)
+  registerGauge(registry, 'hecate_disk_reserve_bytes', 'Below so many free bytes HEC takes no events.', () => disk.state().reserveBytes)
+  registerGauge(registry, 'hecate_disk_full', '1 while HEC takes no events for lack of space.', () => disk.state().isFull ? 1 : 0)
 }
 
 /** Counts the backups that ended, by what became of them. */

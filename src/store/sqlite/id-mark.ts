@@ -16,8 +16,8 @@ export function openIdMark (eventsDir: string) {
     /** Makes sure, on disk, that ids up to `id` are reserved. */
     reach (id: number): void {
       if (id <= value) return
+      write(path, id + RUN) // where that fails nothing is reserved
       value = id + RUN
-      write(path, value)
     },
     /** Gives back what was reserved but not dealt. */
     close (lastId: number): void {

@@ -272,7 +272,6 @@ function toBlocks (events: readonly PendingEvent[]): PendingBlock[] {
 /** A partition with its prepared statements; `commit` gives the new last id. */
 function openForAppend (options: WriterOptions, name: string, { mark, idMark, ...rest }: PartitionOptions & { idMark: IdMark }) {
   const db = openPartition(options.dir, name, { ...rest, mark })
-  if (readSummary(db, name).fieldsHash !== rest.fieldsHash) mixFields(db)
   const dictionary = openDictionary(db)
   const { resendWindowUs } = options
   const resends = openResendWriter(db, resendWindowUs)
@@ -281,7 +280,9 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
     UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
       min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
   `)
-  let lastId = Math.max(mark, readSummary(db, name).lastId)
+  if (readSummary(db, name).fieldsHash !== rest.fieldsHash) mixFields(db)
+  let summary = readSummary(db, name)
+  let lastId = Math.max(mark, summary.lastId)
 
   const insert = db.transaction((blocks: readonly PendingBlock[], firstId: number, requests: readonly ReadRequest[], nowUs: number) => {
     let id = firstId
@@ -300,18 +301,26 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
       minTimeUs = Math.min(minTimeUs, blockMinUs)
       maxTimeUs = Math.max(maxTimeUs, blockMaxUs)
     }
-    updateSummary.run({ firstId, lastId: id - 1, count: id - firstId, minTimeUs, maxTimeUs })
+    const count = id - firstId
+    updateSummary.run({ firstId, lastId: id - 1, count, minTimeUs, maxTimeUs })
     if (resendWindowUs > 0) {
       for (const { hash, result } of requests) if (hash !== null) resends.add(hash, nowUs, result as AppendOutcome)
       resends.removeOld(nowUs)
     }
-    return id - 1
+    return {
+      ...summary,
+      firstId: summary.firstId ?? firstId,
+      lastId: id - 1,
+      eventCount: summary.eventCount + count,
+      minTimeUs: Math.min(summary.minTimeUs ?? minTimeUs, minTimeUs),
+      maxTimeUs: Math.max(summary.maxTimeUs ?? maxTimeUs, maxTimeUs),
+    }
   })
 
   return {
     name,
     merge: openMerger(db).mergeNext,
-    summary: () => readSummary(db, name),
+    summary: () => summary,
     find: openResends(db, resendWindowUs).find,
     commit (requests: readonly ReadRequest[], nowUs: number): number {
       const blocks = toBlocks(requests.flatMap(({ events }) => events))
@@ -319,7 +328,8 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
       const count = blocks.reduce((sum, { events }) => sum + events.length, 0)
       idMark.reach(lastId + count)
       try {
-        lastId = insert.immediate(blocks, lastId + 1, requests, nowUs)
+        summary = insert.immediate(blocks, lastId + 1, requests, nowUs)
+        lastId = summary.lastId
       } catch (error) {
         dictionary.forget() // ids of a transaction that was rolled back are dealt again to other values
         throw error
