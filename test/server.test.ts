@@ -74,16 +74,32 @@ t.test('the schedule runs by itself when a slot comes due', async t => {
   t.match(items, [{ scheduled_time: '2026-03-10T12:00:00.000Z', status: 'succeeded' }])
 })
 
-t.test('/readyz is 200 while the scheduler runs', async t => {
+t.test('/readyz is 200 while the scheduler runs, and the metrics say so too', async t => {
   const server = await openServer(configOf(tempDir(t)), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' })
   t.teardown(() => server.close())
   const before = await server.app.inject('/readyz')
+  const metricsBefore = await server.app.inject('/metrics')
   await server.start()
   const after = await server.app.inject('/readyz')
+  const metricsAfter = await server.app.inject('/metrics')
 
   t.equal(before.statusCode, 503)
   t.strictSame(before.json().reasons, ['the scheduler is not running'])
+  t.match(metricsBefore.body, /^hecate_ready 0$/m)
   t.equal(after.statusCode, 200)
+  t.match(metricsAfter.body, /^hecate_ready 1$/m)
+})
+
+t.test('after a downtime the metrics say how long the oldest slot is owed', async t => {
+  const config = configOf(tempDir(t))
+  const first = await openServer(config, { clock: handClock('2026-03-10T11:20:00Z'), log, version: '0' })
+  await first.close()
+
+  const second = await openServer(config, { clock: handClock('2026-03-10T13:40:00Z'), log, version: '0' })
+  t.teardown(() => second.close())
+  const { body } = await second.app.inject('/metrics')
+
+  t.match(body, /^hecate_ledger_oldest_owed_seconds 6000$/m, 'since 12:00')
 })
 
 t.test('the metrics have the names of detections and tokens, and nothing of events', async t => {

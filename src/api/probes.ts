@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
+import { registerGauge } from '../store/metrics.js'
 
 /** Whether the server does its work. `reasons` say why it is not ready, `degraded` what is wrong although it is. */
 export interface Readiness { readonly ready: boolean, readonly reasons: readonly string[], readonly degraded: readonly string[] }
@@ -10,6 +11,7 @@ const Ready = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.arra
 
 /** What Kubernetes and Prometheus ask; no key is needed. */
 export async function probeRoutes (app: FastifyInstance, { registry, readiness }: { registry: Registry, readiness: () => Readiness }) {
+  registerGauge(registry, 'hecate_ready', 'Whether /readyz answers 200.', () => Number(readiness().ready))
   const routes = app.withTypeProvider<ZodTypeProvider>()
   routes.get('/healthz', {
     schema: { summary: 'The process is alive', tags: ['probes'], security: [], response: { 200: z.object({ status: z.literal('ok') }) } },
