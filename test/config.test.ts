@@ -14,7 +14,7 @@ function withFile (t: Test, yaml: string) {
 t.test('without a file every key has its default', async t => {
   t.strictSame(loadConfig(source), {
     listen: { host: '127.0.0.1', port: 8088 },
-    data: { dir: '/srv/data', durability: 'full', retention: 30 * 86_400_000, max_bytes: 50e9 },
+    data: { dir: '/srv/data', durability: 'full', retention: 30 * 86_400_000, max_bytes: 50e9, reserve_bytes: 256e6 },
     indexes: ['main', 'cisco_isovalent', 'metrics'],
     hec: { compatibility: 'keep', max_body_bytes: 67108864, max_event_bytes: 5242880, time_from: 'arrival', resend_window: 0, tokens: [] },
     detections: { shipped: true, paths: [], macros: [], lookups: [], define: {}, overrides: {} },
