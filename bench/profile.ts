@@ -40,7 +40,7 @@ const SOURCE = new URL('../src/', import.meta.url).href
 const ROOMS: readonly (readonly [path: RegExp, phase: Phase])[] = [
   [/^envelope\//, 'scan and parse'],
   [/^(?:fields|spl)\/|^json$|^store\/sqlite\/(?:columns|event-fields)$/, 'fields and columns'],
-  [/^store\/sqlite\/block$/, 'encode and compress'],
+  [/^store\/sqlite\/(?:column-)?block$/, 'encode and compress'],
 ]
 
 /** Where better-sqlite3 begins and ends a transaction. */

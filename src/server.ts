@@ -20,7 +20,7 @@ import type { Problem } from './detect/place.js'
 import { toKnowledge } from './detect/search.js'
 import { buildFieldTables } from './fields/field-tables.js'
 import { openAcks } from './hec/ack.js'
-import { openByteBudget } from './hec/body.js'
+import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
 import { openTokenUsage } from './hec/usage.js'
@@ -178,7 +178,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
-    budget: openByteBudget(),
+    budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_BYTES_ALONE),
     disk,
     registry,
     hecMetrics: openHecMetrics(registry, { acks, now: clock.now }),

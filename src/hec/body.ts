@@ -2,18 +2,28 @@ import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { HecError } from './reply.js'
 
-/** Bytes of request bodies that are held in memory at one time, from their arrival until they are on disk. */
-export const MAX_BYTES_IN_FLIGHT = 128 << 20
+/**
+ * Bytes of request bodies that are held in memory at one time, from their arrival until they are on disk. They are stored in a fifth of a second, so nobody waits
+ * longer: who comes when there are more is told to come again.
+ */
+export const MAX_BYTES_IN_FLIGHT = 16 << 20
 
-/** Counts bytes in flight. */
-export function openByteBudget (limit: number = MAX_BYTES_IN_FLIGHT) {
+/** What a single request may hold while there is no other. */
+export const MAX_BYTES_ALONE = 128 << 20
+
+/** Counts bytes in flight. `largest`: what a request may take that is alone. */
+export function openByteBudget (limit: number, largest: number = limit) {
   let bytes = 0
+  /** Whether there is room for so many more; `own` are those that whoever asks has taken before. */
+  const hasRoom = (count: number, own = 0): boolean => bytes + count <= (bytes === own ? largest : limit)
   return {
     limit,
+    largest,
     get bytes () { return bytes },
+    hasRoom,
     /** Takes `count` bytes if there is room; else nothing. */
-    tryTake (count: number): boolean {
-      if (bytes + count > limit) return false
+    tryTake (count: number, own = 0): boolean {
+      if (!hasRoom(count, own)) return false
       bytes += count
       return true
     },
@@ -135,7 +145,7 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
     take (chunk: Buffer): void {
       if (refusal !== null) return
       if (bytes + chunk.length > maxBytes) return refuse(tooLarge())
-      if (!budget.tryTake(chunk.length)) return refuse(new HecError(9))
+      if (!budget.tryTake(chunk.length, bytes)) return refuse(new HecError(9))
       bytes += chunk.length
       chunks.push(chunk)
     },

@@ -137,6 +137,7 @@ function check (request: FastifyRequest, deps: HecDeps): void {
   if (encoding !== 'gzip' && encoding !== 'identity') throw new HecError(6, 415, 'Unsupported content encoding')
   if (deps.isShuttingDown()) throw new HecError(23)
   if (!isPoll && deps.disk.state().isFull) throw new HecError(9)
+  if (!deps.budget.hasRoom(Number(headers['content-length'] ?? 0))) throw new HecError(9) // before the body is sent, where the client says how long it is
   request.hecSender = { token, channel }
   deps.usage.letIn(token, deps.now())
 }
@@ -147,7 +148,7 @@ function encodingOf ({ headers }: FastifyRequest): string {
 
 /** A body that could never fit what may be in flight is too large, however little is in flight now. */
 function maxBytes (request: FastifyRequest, { maxBodyBytes, budget }: HecDeps): number {
-  return Math.min(maxBodyBytes, budget.limit, request.routeOptions.config.hecBody === 'acks' ? MAX_ACK_BYTES : Infinity)
+  return Math.min(maxBodyBytes, budget.largest, request.routeOptions.config.hecBody === 'acks' ? MAX_ACK_BYTES : Infinity)
 }
 
 /** Whether a request would be refused with code 9. */

@@ -38,7 +38,7 @@ t.test('a gzip bomb is stopped where the limit is', async t => {
   let most = 0
   const bomb = gzipSync(Buffer.alloc(100 << 20, ' '))
   const watched = {
-    ...openByteBudget(),
+    ...openByteBudget(1 << 20),
     tryTake (count: number): boolean {
       most += count
       return true
@@ -138,4 +138,18 @@ t.test('a body of more events than a request can hold is refused whole, others g
   t.equal(taken.statusCode, 200)
   t.equal((await storedEvents(it)).length, 1)
   t.equal(it.budget.bytes, 0)
+})
+
+t.test('a large body has room while it is alone, and others are told to come again', async t => {
+  const budget = openByteBudget(100, 1000)
+
+  t.ok(budget.tryTake(90))
+  t.notOk(budget.hasRoom(11))
+  t.ok(budget.tryTake(800, 90), 'it goes on growing')
+  t.notOk(budget.tryTake(1))
+  t.notOk(budget.tryTake(200, 890), 'but not for ever')
+  budget.give(890)
+  t.ok(budget.tryTake(60))
+  t.ok(budget.tryTake(40))
+  t.notOk(budget.tryTake(1, 60), 'with another one beside it there is room for as much as all may have')
 })
