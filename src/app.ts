@@ -18,6 +18,7 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { searchRoutes } from './api/search.js'
+import { storeRoutes } from './api/store.js'
 import type { TokenDeps } from './api/tokens.js'
 import { tokenRoutes } from './api/tokens.js'
 import type { Acks } from './hec/ack.js'
@@ -117,6 +118,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(findingRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
+    await api.register(storeRoutes, deps)
   }, { prefix: '/api/v1' })
   return app
 }

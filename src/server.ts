@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
+import { setMaxListeners } from 'node:events'
 import { mkdirSync, statfsSync } from 'node:fs'
 import { Server as HttpsServer } from 'node:https'
 import type { FastifyBaseLogger } from 'fastify'
@@ -97,6 +98,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     fieldTables,
     retention: { ageMs: config.data.retention, bytes: config.data.max_bytes },
     report: {
+      damaged: damage => { log.error(damage, 'a partition is damaged and was set aside') },
       notMerged: err => { log.error({ err }, 'small blocks could not be merged') },
       notRemoved: err => { log.error({ err }, 'the files of dropped partitions could not be removed') },
     },
@@ -126,6 +128,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // every loop and every search under way listens
   const ledger = openLedger({
     events,
     findings,
@@ -191,7 +194,11 @@ export async function openServer (config: Config, { clock, log, version, statfs 
         ...loop === null ? ['the scheduler is not running'] : [],
         ...isShuttingDown ? ['the server is shutting down'] : [],
       ]
-      return { ready: reasons.length === 0, reasons, degraded: disk.state().isFull ? ['the disk is full: HEC takes no events until there is room again'] : [] }
+      const degraded = [
+        ...disk.state().isFull ? ['the disk is full: HEC takes no events until there is room again'] : [],
+        ...events.partitions().flatMap(({ name, state }) => state === 'damaged' ? `the partition ${name} is damaged` : []),
+      ]
+      return { ready: reasons.length === 0, reasons, degraded }
     },
     isShuttingDown: () => isShuttingDown,
     version,
@@ -312,6 +319,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     },
   }
 }
+
 export type Server = Awaited<ReturnType<typeof openServer>>
 
 /** Where detections, macros and lookups come from. */

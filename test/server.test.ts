@@ -342,3 +342,32 @@ t.test('old partitions are looked for every minute; what was dropped is logged a
   t.match(lines.filter(({ msg }) => msg === 'a partition was dropped'), [{ level: 30, partition: '2026-03-10', reason: 'age', events: 1, earliest: time, latest: time }])
   t.strictSame((await getJson(url, '/api/v1/events?earliest=0') as { items: unknown[] }).items, [])
 })
+
+t.test('a damaged partition is logged once, counted, shown and makes the server degraded, which goes on', async t => {
+  const config = configOf(tempDir(t))
+  const first = await openServer(config, { clock: handClock('2026-03-09T12:00:00Z'), log, version: '0' })
+  await sendWith((await first.start()).url, TOKEN)
+  await first.close()
+  writeFileSync(join(config.data.dir, 'events', '2026-03-09.db'), 'x'.repeat(5000))
+  const lines: Record<string, unknown>[] = []
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(config, { clock, log: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }), version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+
+  t.match(await sendWith(url, TOKEN), { status: 200 })
+  t.match(lines.filter(({ msg }) => msg === 'a partition is damaged and was set aside'), [{ level: 50, partition: '2026-03-09', reason: 'file is not a database' }])
+  const ready = await server.app.inject('/readyz')
+  t.equal(ready.statusCode, 200)
+  t.strictSame(ready.json(), { status: 'ready', reasons: [], degraded: ['the partition 2026-03-09 is damaged'] })
+  t.match((await server.app.inject('/metrics')).body, 'hecate_store_damaged_partitions 1\n')
+  const { partitions } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[] }
+  const unknown = { schema: null, events: null, earliest: null, latest: null }
+  const time = Date.parse('2026-03-10T12:00:00Z') / 1000
+  t.strictSame(partitions, [
+    { name: '2026-03-09', state: 'damaged', ...unknown, bytes: 5000 },
+    { name: '2026-03-10', state: 'open', schema: 2, events: 1, bytes: partitions[1]!.bytes, earliest: time, latest: time },
+  ])
+  const search = await fetch(`${url}/api/v1/search`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{"search":"* | stats count","earliest":"0"}' })
+  t.match(await search.json(), { rows: [{ count: 1 }], warnings: ['the partition 2026-03-09 is damaged: its events are not searched'] })
+})

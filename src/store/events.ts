@@ -84,8 +84,22 @@ export interface FoundEvent { readonly event: Event, readonly timeUs: number }
 
 export interface EventStoreStats {
   readonly partitions: number
+  /** They don't count in the others. */
+  readonly damagedPartitions: number
   readonly events: number
   readonly bytesOnDisk: number
+}
+
+/** Times are those of its events, null where there is none. Of a damaged partition all that is not known is null. */
+export interface PartitionStatus {
+  readonly name: string
+  /** Open: the last one that was written. Damaged: set aside, read and written by nobody. */
+  readonly state: 'open' | 'ok' | 'damaged'
+  readonly schema: number | null
+  readonly events: number | null
+  readonly bytes: number
+  readonly minTimeUs: number | null
+  readonly maxTimeUs: number | null
 }
 
 /** A partition that retention took away. Times are those of its events, null where there was none. */
@@ -110,9 +124,12 @@ export interface EventStore {
   position (): Position
   /** Whether more was visible at `a` than at `b`. */
   isAfter (a: Position, b: Position): boolean
+  /** A search that meets damage throws AppError `unavailable`; later ones go without the damaged part and have a warning. */
   search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
   find (options: FindOptions): Promise<readonly FoundEvent[]>
   stats (): EventStoreStats
+  /** Oldest first. */
+  partitions (): readonly PartitionStatus[]
   /** Drops what is too old or too much by now. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`. */
   retain (nowMs: number): Promise<readonly DroppedPartition[]>
   /** Why no more events can be taken until a restart; null while all is well. */

@@ -239,7 +239,7 @@ t.test('dictionary ids stay the same when the cache is full, and after it forgot
   const db = openPartition(tempDir(t), DAY, { durability: 'normal', mark: 0, fieldsHash: 'x' })
   t.teardown(() => db.close())
   const dictionary = openDictionary(db)
-  const reader = openDictionaryReader(db)
+  const reader = openDictionaryReader(db, DAY)
   const values = ['a', 'A', '', 'é', '\0', '42', 42, '#host=1', 'x'.repeat(100_000), `${'x'.repeat(100_000)}y`]
   const ids = values.map(value => dictionary.idOf('host', value))
   const otherField = dictionary.idOf('source', 'a')

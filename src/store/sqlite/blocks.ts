@@ -3,6 +3,7 @@ import type { Window } from '../../event.js'
 import type { EventOrder } from '../events.js'
 import type { BlockColumns } from './column-block.js'
 import type { Marks } from './condition.js'
+import { reading } from './damage.js'
 import type { PartitionReader } from './partition-reader.js'
 import type { PartitionSummary } from './partition.js'
 
@@ -67,7 +68,7 @@ export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, 
   `)
   const params = { ...window, lastId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
-    const page = select.all(params)
+    const page = reading(reader.name, () => select.all(params))
     yield * page
     if (page.length < PAGE) return
     const last = page.at(-1)!

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { Scalar } from '../../event.js'
+import { DamageError, reading } from './damage.js'
 
 /** Entries that are kept in memory, of one field or to be read; above it the older half goes. About 5 MB at 50 bytes an entry. */
 const MAX_CACHED = 50_000
@@ -39,16 +40,16 @@ export function openDictionary (db: Database.Database) {
   }
 }
 
-/** Values of dictionary ids, for searches: entries never change once they are committed. */
-export function openDictionaryReader (db: Database.Database) {
+/** Values of dictionary ids, for searches: entries never change once they are committed. Throws DamageError where one is missing. */
+export function openDictionaryReader (db: Database.Database, partition: string) {
   const cache = new Map<number, Scalar>()
   const select = db.prepare<[number], { value: string, is_number: number }>('SELECT value, is_number FROM dictionary WHERE id = ?')
   return {
     valueOf (id: number): Scalar {
       let value = cache.get(id)
       if (value === undefined) {
-        const row = select.get(id)
-        if (row === undefined) throw new Error(`dictionary entry ${id} is missing`)
+        const row = reading(partition, () => select.get(id))
+        if (row === undefined) throw new DamageError(partition, `dictionary entry ${id} is missing`)
         if (row.value.length > MAX_CACHED_CHARS) return row.value
         value = row.is_number === 1 ? Number(row.value) : row.value
         if (cache.size >= MAX_CACHED) dropOlderHalf(cache)

@@ -19,7 +19,7 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
   const dir = join(dataDir, 'events')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const writer = openWriter({ dir, ...options })
-  const catalogue = openCatalogue(dir, writer.partitions, writer.lastId)
+  const catalogue = openCatalogue(dir, writer.folder, writer.lastId)
   const reader = openReader({ dir, fieldTables: options.fieldTables })
   const alive = (signal: AbortSignal | undefined) => aliveUntil(SEARCH_TIMEOUT_MS, () => signal?.aborted === true)
 

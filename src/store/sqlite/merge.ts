@@ -6,6 +6,7 @@ import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './b
 import type { BlockColumns, ColumnRow } from './column-block.js'
 import { decodeColumns, encodeColumns } from './column-block.js'
 import { COLUMN_FIELDS } from './columns.js'
+import { DamageError, decoding } from './damage.js'
 
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
 const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
@@ -14,9 +15,9 @@ interface StoredBlock { readonly first_id: number, readonly last_id: number, rea
 
 /**
  * Makes large blocks of the small ones that small requests leave: they take half as much space again, and longer to search. No search may run meanwhile, since it
- * reads blocks one after the other.
+ * reads blocks one after the other. Throws DamageError where a block is damaged.
  */
-export function openMerger (db: Database.Database) {
+export function openMerger (db: Database.Database, partition: string) {
   const selectMergedId = db.prepare<[], number>('SELECT merged_id FROM partition').pluck()
   const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
   const remove = db.prepare<[number, number]>('DELETE FROM block WHERE first_id BETWEEN ? AND ?')
@@ -40,7 +41,7 @@ export function openMerger (db: Database.Database) {
     let bytes = 0
     for (let block = selectBlock.get(mergedId); block !== undefined; block = selectBlock.get(block.last_id)) {
       const isLarge = countOf(block) >= FULL_EVENTS
-      const added = isLarge ? [] : decodeBlock(block.data)
+      const added = isLarge ? [] : itemsOf(block)
       const addedBytes = added.reduce((sum, item) => sum + item.bytes.length, 0)
       if (isLarge || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
         if (blocks.length > 1) return { blocks, items }
@@ -58,6 +59,15 @@ export function openMerger (db: Database.Database) {
     return { blocks: [], items: [] }
   }
 
+  const itemsOf = (block: StoredBlock) => whole(block, () => decodeBlock(block.data), ({ length }) => length)
+  const columnsOf = (block: StoredBlock) => whole(block, () => decodeColumns(block.columns), ({ count }) => count)
+
+  function whole<T> (block: StoredBlock, decode: () => T, countOfAll: (decoded: T) => number): T {
+    const decoded = decoding(partition, decode)
+    if (countOfAll(decoded) !== countOf(block)) throw new DamageError(partition, `block ${block.first_id} has ${countOfAll(decoded)} events, not ${countOf(block)}`)
+    return decoded
+  }
+
   return {
     /** Merges the next small blocks, a block full of events at a time; says whether there were any. */
     mergeNext (): boolean {
@@ -69,7 +79,7 @@ export function openMerger (db: Database.Database) {
         min_time_us: Math.min(...blocks.map(block => block.min_time_us)),
         max_time_us: Math.max(...blocks.map(block => block.max_time_us)),
         odd: Math.max(...blocks.map(({ odd }) => odd)),
-        columns: encodeColumns(blocks.flatMap(block => rowsOf(decodeColumns(block.columns))), (_, id) => id as number),
+        columns: encodeColumns(blocks.flatMap(block => rowsOf(columnsOf(block))), (_, id) => id as number),
         data: encodeBlock(items),
       })
       return true

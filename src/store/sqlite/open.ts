@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, DroppedPartition, EventStore, FindOptions, SearchOptions } from '../events.js'
+import type { AppendRequest, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
 import { openCatalogue } from './catalogue.js'
+import type { Damage } from './damage.js'
 import { openRemoval } from './removal.js'
 import type { Retention } from './retention.js'
 import { openReaders, startWriter } from './threads.js'
@@ -19,6 +20,8 @@ export interface SqliteEventsOptions extends Omit<WriterOptions, 'dir'> {
 }
 
 export interface StoreReport {
+  /** A partition was found damaged and is set aside. Comes once for each. */
+  readonly damaged: (damage: Damage) => void
   /** Small blocks could not be merged; it is tried again with the next events. */
   readonly notMerged: (error: unknown) => void
   /** The files of dropped partitions could not be removed; it is tried again. */
@@ -32,13 +35,26 @@ const MAX_READERS = 2
 export async function openSqliteEvents ({ dataDir, retention, report, ...options }: SqliteEventsOptions): Promise<EventStore> {
   const dir = join(dataDir, 'events')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const writer = await startWriter({ dir, ...options }, partition => {
-    catalogue.put(partition)
-    mergeSoon(partition.lastId)
+  const writer = await startWriter({ dir, ...options }, {
+    committed (partition) {
+      catalogue.put(partition)
+      mergeSoon(partition.lastId)
+    },
+    damaged: tellDamage,
   })
-  const catalogue = openCatalogue(dir, writer.partitions, writer.lastId)
+  const catalogue = openCatalogue(dir, writer.folder, writer.lastId)
   const removal = openRemoval(dir, error => report?.notRemoved(error))
-  const readers = openReaders({ dir, fieldTables: options.fieldTables }, MAX_READERS)
+  const readers = openReaders({ dir, fieldTables: options.fieldTables }, MAX_READERS, (partition, reason) => {
+    catalogue.setAside(partition) // at once: whoever asks again is to get an answer
+    writer.setAside(partition, reason)
+  })
+  for (const damage of writer.folder.damaged) report?.damaged(damage)
+
+  function tellDamage (damage: Damage): void {
+    catalogue.setAside(damage.partition)
+    readers.forget([damage.partition])
+    report?.damaged(damage)
+  }
 
   let isMerging = false
   /** The last event's id from which on it is worth while to look for small blocks. */
@@ -60,8 +76,10 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
   return {
     ...catalogue.face,
     append: (request: AppendRequest) => writer.append(request),
-    search: (plan: SearchPlan, { signal, timeZone, nowMs, limit, ...scope }: SearchOptions) => {
-      return readers.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, signal)
+    async search (plan: SearchPlan, { signal, timeZone, nowMs, limit, ...scope }: SearchOptions): Promise<SearchResult> {
+      const warnings = catalogue.warningsOf(scope.window)
+      const result = await readers.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, signal)
+      return { ...result, warnings: [...result.warnings, ...warnings] }
     },
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)

@@ -7,8 +7,8 @@ import { join } from 'node:path'
  */
 const NAME = /^\d{4}-\d\d-\d\d(?:\.(?:[2-9]|[1-9]\d+))?$/
 
-/** How a file ends that nobody reads or writes any more. */
-type Ending = 'dropped'
+/** How a file ends that is a partition no more: it is to be removed, or it is left for somebody to look at. */
+type Ending = 'dropped' | 'damaged'
 
 /** A database with its WAL and the index of that. */
 const COMPANIONS = ['', '-wal', '-shm'] as const
@@ -42,13 +42,14 @@ export function partitionNames (dir: string, ending: 'db' | Ending = 'db'): stri
 }
 
 /** Of the file and its WAL. */
-export function partitionBytes (dir: string, name: string): number {
-  const path = partitionPath(dir, name)
+export function partitionBytes (dir: string, name: string, ending: 'db' | Ending = 'db'): number {
+  const path = join(dir, `${name}.${ending}`)
   return fileBytes(path) + fileBytes(`${path}-wal`)
 }
 
-/** Gives a partition that nobody writes another ending. Whoever reads it can go on. */
+/** Gives a partition that nobody writes another ending. Whoever reads it can go on. Throws where somebody has put a damaged one there before. */
 export function renamePartition (dir: string, name: string, ending: Ending): void {
+  if (ending === 'damaged' && isThere(join(dir, `${name}.${ending}`))) throw new Error(`${join(dir, name)} is damaged, and so is ${name}.${ending} that is there already`)
   // The database goes first: who opens it and still finds it under its name has opened its WAL too.
   for (const companion of COMPANIONS) {
     const path = partitionPath(dir, name) + companion
@@ -56,12 +57,14 @@ export function renamePartition (dir: string, name: string, ending: Ending): voi
   }
 }
 
-/** Removes what a stop in the middle of a rename has left. Nobody has a partition open yet. */
-export function removeStrays (dir: string): void {
+/** Ends what a stop in the middle of a rename has left. Nobody has a partition open yet. */
+export function tidyStrays (dir: string): void {
   const files = new Set(readdirSync(dir))
   for (const file of files) {
-    const [, database, name] = /^((.*)\.(?:db|dropped))-(?:wal|shm)$/.exec(file) ?? []
-    if (database !== undefined && NAME.test(name!) && !files.has(database)) rmSync(join(dir, file))
+    const [, database, name, companion] = /^((.*)\.(?:db|dropped))(-wal|-shm)$/.exec(file) ?? []
+    if (database === undefined || !NAME.test(name!) || files.has(database)) continue
+    if (files.has(`${name}.damaged`)) renameSync(join(dir, file), join(dir, `${name}.damaged${companion}`)) // events may be in it alone
+    else rmSync(join(dir, file))
   }
 }
 

@@ -5,8 +5,9 @@ import type { BlockItem } from './block.js'
 import { decodeBlock, decodeLz4Block } from './block.js'
 import type { BlockColumns } from './column-block.js'
 import { decodeColumns, toColumns } from './column-block.js'
+import { DamageError, decoding, reading } from './damage.js'
 import { openDictionaryReader } from './dictionary.js'
-import { openPartitionReadOnly, schemaOf } from './partition.js'
+import { checkTables, openPartitionReadOnly, schemaOf } from './partition.js'
 import { isThere, partitionPath } from './partition-files.js'
 
 /** Throws to stop a search. It is called for every block. */
@@ -31,28 +32,52 @@ interface BlockIds { readonly first_id: number, readonly last_id: number }
 
 export type PartitionReader = ReturnType<typeof openPartitionReader>
 
-/** A connection for searches, and what reads blocks over it. Throws AppError `unavailable` where the partition was dropped. */
+/** A connection for searches, and what reads blocks over it. All of it throws DamageError. Throws AppError `unavailable` where the partition was dropped. */
 export function openPartitionReader (dir: string, name: string, fields: Fields) {
   const path = partitionPath(dir, name)
   try {
-    const reader = connect(dir, name, fields)
+    const reader = reading(name, () => connect(dir, name, fields))
     if (isThere(path)) return reader
     reader.db.close() // it may have opened the file and not its WAL
   } catch (error) {
     if (isThere(path)) throw error
   }
-  throw new AppError('unavailable', `the partition ${name} was dropped before the search came to it`)
+  throw new AppError('unavailable', `the partition ${name} was dropped or set aside before the search came to it`)
 }
 
 function connect (dir: string, name: string, fields: Fields) {
   const db = openPartitionReadOnly(dir, name)
+  checkTables(db, name)
   return {
+    name,
     db,
-    dictionary: openDictionaryReader(db),
+    dictionary: openDictionaryReader(db, name),
     fields,
     /** Of the tables that the columns were written with. */
     fieldsHash: '',
-    ...schemaOf(db) === 1 ? openRowReader(db) : openBlockReader(db),
+    ...wholeBlocks(name, schemaOf(db) === 1 ? openRowReader(db) : openBlockReader(db)),
+  }
+}
+
+/** Reads blocks with an eye on damage. */
+function wholeBlocks (name: string, { columnsOf, itemsOf }: BlockReader): BlockReader {
+  const ofBlock = <T>(block: BlockIds, read: () => T, countOf: (read: T) => number): T => {
+    const found = reading(name, () => decoding(name, read))
+    const count = block.last_id - block.first_id + 1
+    if (countOf(found) !== count) throw new DamageError(name, `block ${block.first_id} has ${countOf(found)} events, not ${count}`)
+    return found
+  }
+  return {
+    columnsOf (block) {
+      const columns = ofBlock(block, () => columnsOf(block), ({ count }) => count)
+      return {
+        count: columns.count,
+        times: () => decoding(name, columns.times),
+        dictionary: field => decoding(name, () => columns.dictionary(field)),
+        text: field => decoding(name, () => columns.text(field)),
+      }
+    },
+    itemsOf: block => ofBlock(block, () => itemsOf(block), ({ length }) => length),
   }
 }
 

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { resourcePath } from '../../resource.js'
+import { DamageError } from './damage.js'
 import { compareNames, dayOf, numberOf, partitionPath } from './partition-files.js'
 
 /** The schema of new partitions, in each file's `user_version`. Old partitions stay as they were written: none of another schema gets new events. */
 export const WRITE_SCHEMA = 2
 
-/** The schemas that searches can read. */
-const READABLE_SCHEMAS: ReadonlySet<number> = new Set([1, 2])
+/** The schemas that searches can read, with their tables. */
+const READABLE_SCHEMAS: ReadonlyMap<number, readonly string[]> = new Map([
+  [1, ['partition', 'dictionary', 'block', 'block_data', 'event', 'resend']],
+  [2, ['partition', 'dictionary', 'block', 'resend']],
+])
 
 /** What the catalogue knows of a partition. Times and ids are inclusive; null while it is empty. */
 export interface PartitionSummary {
@@ -80,9 +84,19 @@ export function schemaOf (db: Database.Database): number {
   return schema
 }
 
+/** Throws DamageError where the schema or one of its tables is missing. */
+export function checkTables (db: Database.Database, name: string): void {
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all()
+  const wanted = READABLE_SCHEMAS.get(schemaOf(db))
+  if (wanted === undefined) throw new DamageError(name, 'its schema has no version')
+  const missing = wanted.find(table => !tables.includes(table))
+  if (missing !== undefined) throw new DamageError(name, `it has no table ${missing}`)
+}
+
+/** Throws DamageError where there is none. */
 export function readSummary (db: Database.Database, name: string): PartitionSummary {
   const row = db.prepare<[], PartitionRow>('SELECT * FROM partition').get()
-  if (row === undefined) throw new Error(`partition ${name} has no summary`)
+  if (row === undefined) throw new DamageError(name, 'it has no summary')
   return {
     name,
     schema: schemaOf(db),

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { FoundEvent } from '../events.js'
+import { DamageError } from './damage.js'
 import { aliveUntil } from './partition-reader.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { openReader } from './reader.js'
@@ -25,6 +26,7 @@ export type FromReader =
   | { readonly kind: 'found', readonly events: readonly FoundEvent[] }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
+  | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
 
 if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
@@ -44,6 +46,7 @@ port.on('message', (message: ToReader) => {
     if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })
     else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })
   } catch (error) {
+    if (error instanceof DamageError) return post({ kind: 'damaged', partition: error.partition, reason: error.reason })
     const { message: text, stack } = error as Error
     const code = error instanceof AppError ? error.code : null
     post({ kind: 'failed', code, message: code === null ? stack ?? text : text })

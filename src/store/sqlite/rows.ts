@@ -2,7 +2,7 @@ import { readStored } from '../../envelope/envelope.js'
 import { readStoredLine } from '../../envelope/lines.js'
 import type { Event, Metadata, Scalar, Value } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import type { Fields, IndexedEvent } from '../../fields/fields.js'
+import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { StoreQuery } from '../../spl/plan.js'
@@ -14,6 +14,7 @@ import { placesInScope } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
 import type { Condition, Marks } from './condition.js'
 import { joinMarks } from './condition.js'
+import { decoding } from './damage.js'
 import type { DictionaryReader } from './dictionary.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven } from './partition-reader.js'
@@ -130,7 +131,7 @@ export function decodingReader<T> (scope: Scope, markAll: (columns: BlockColumns
       const id = block.first_id + place
       const timeUs = times[place]!
       const [host, source, sourcetype, index] = metadata.map(valueOf => String(valueOf(place))) as [string, string, string, string]
-      const event = toIndexedEvent({ host, source, sourcetype, index }, timeUs, stored, reader.fields)
+      const event = toIndexedEvent({ host, source, sourcetype, index }, timeUs, stored, reader)
       const item = take(event, id, stored.indexTimeUs, reader, condition => isMarked(condition, place))
       if (item !== null) found.push({ id, timeUs, item })
     }
@@ -140,8 +141,8 @@ export function decodingReader<T> (scope: Scope, markAll: (columns: BlockColumns
 
 const METADATA = ['host', 'source', 'sourcetype', 'index'] as const satisfies readonly (keyof Metadata)[]
 
-function toIndexedEvent (metadata: Metadata, timeUs: number, { kind, bytes, filled }: BlockItem, fields: Fields): StoredEvent {
-  const stored = kind === 'line' ? readStoredLine(bytes) : readStored(bytes)
+function toIndexedEvent (metadata: Metadata, timeUs: number, { kind, bytes, filled }: BlockItem, { name, fields }: PartitionReader): StoredEvent {
+  const stored = decoding(name, () => kind === 'line' ? readStoredLine(bytes) : readStored(bytes))
   return {
     ...stored,
     ...metadata,

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult } from '../events.js'
+import type { Damage } from './damage.js'
+import { toUnavailable } from './damage.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
@@ -23,8 +25,15 @@ interface PendingAppend {
   readonly reject: (error: Error) => void
 }
 
-/** Starts the writer thread; resolves with the partitions it found when it takes requests. `onCommit` comes before the replies. */
-export async function startWriter (options: WriterOptions, onCommit: (partition: PartitionSummary) => void) {
+interface WriterEvents {
+  /** Comes before the replies. */
+  readonly committed: (partition: PartitionSummary) => void
+  /** A partition was set aside. Comes before the replies of the commit that found it so. */
+  readonly damaged: (damage: Damage) => void
+}
+
+/** Starts the writer thread; resolves with the partitions it found when it takes requests. */
+export async function startWriter (options: WriterOptions, { committed, damaged }: WriterEvents) {
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options })
   const pending: PendingAppend[] = []
   const queued: AppendRequest[] = []
@@ -45,8 +54,9 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     if (message.kind === 'merged') return merging?.resolve(message)
     if (message.kind === 'answer') return asked.shift()!.resolve(message.partitions)
     if (message.kind === 'refusal') return asked.shift()!.reject(new Error(message.message))
+    if (message.kind === 'damaged') return damaged(message.damage)
     if (message.kind === 'closed') return closed.resolve()
-    if (message.partition !== null) onCommit(message.partition)
+    if (message.partition !== null) committed(message.partition)
     unanswered -= message.answered
     flush()
     pending.splice(0, message.replies.length).forEach(({ resolve, reject }, i) => {
@@ -94,9 +104,9 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     worker.postMessage(message, transfer)
   }
 
-  const { partitions, lastId } = await ready.promise
+  const { folder, lastId } = await ready.promise
   return {
-    partitions,
+    folder,
     lastId,
     /** Why the thread is gone; null while it works. */
     get failure () { return failure },
@@ -123,6 +133,10 @@ export async function startWriter (options: WriterOptions, onCommit: (partition:
     expired: (limits: RetentionLimits) => ask({ kind: 'expire', limits }),
     /** Resolves when they are partitions no more; their files are left. */
     drop: (partitions: readonly DroppedPartition[]) => ask({ kind: 'drop', partitions }),
+    /** Of a partition that a search found damaged. */
+    setAside (partition: string, reason: string): void {
+      if (failure === null) send({ kind: 'set_aside', partition, reason })
+    },
     async close (): Promise<void> {
       while (queued.length > 0) sendNext()
       if (failure === null) send({ kind: 'close' })
@@ -149,9 +163,10 @@ type Waiting = SearchWaiter | FindWaiter
 
 /**
  * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
- * that read the events of one scope are one job, so that a block is decoded once for all of them.
+ * that read the events of one scope are one job, so that a block is decoded once for all of them. `onDamage` comes before the searches that
+ * met it fail.
  */
-export function openReaders (options: ReaderOptions, maxThreads: number) {
+export function openReaders (options: ReaderOptions, maxThreads: number, onDamage: (partition: string, reason: string) => void) {
   const waiting: Waiting[] = []
   const threads: ReturnType<typeof startReader>[] = []
   let closing = false
@@ -166,7 +181,10 @@ export function openReaders (options: ReaderOptions, maxThreads: number) {
     const thread = { worker, stopFlag: new Int32Array(stop), running: [] as Waiting[], exited: deferred<void>() }
     const rejectAll = (error: Error) => { for (const { reject } of thread.running.splice(0)) reject(error) }
     worker.on('message', (message: FromReader) => {
-      if (message.kind === 'failed') rejectAll(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
+      if (message.kind === 'damaged') {
+        onDamage(message.partition, message.reason)
+        rejectAll(toUnavailable(message.partition, message.reason))
+      } else if (message.kind === 'failed') rejectAll(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
       else if (message.kind === 'found') for (const { resolve } of thread.running.splice(0)) resolve(message.events as never)
       else thread.running.splice(0).forEach((one, i) => settle(one, message.outcomes[i]!))
       deal()

@@ -1,6 +1,9 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
+import type { Damage } from './damage.js'
+import { DamageError } from './damage.js'
+import type { Folder } from './folder.js'
 import type { PartitionSummary } from './partition.js'
 import type { RetentionLimits } from './retention.js'
 import type { AppendResult, WriterOptions } from './writer.js'
@@ -15,6 +18,8 @@ export type ToWriter =
   | { readonly kind: 'expire', readonly limits: RetentionLimits }
   /** Answered when they are partitions no more. */
   | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
+  /** Damage that a search has found. */
+  | { readonly kind: 'set_aside', readonly partition: string, readonly reason: string }
   | { readonly kind: 'close' }
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
@@ -22,7 +27,9 @@ export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_lar
 
 /** `answered`: how many messages the replies are for. */
 export type FromWriter =
-  | { readonly kind: 'ready', readonly partitions: readonly PartitionSummary[], readonly lastId: number }
+  | { readonly kind: 'ready', readonly folder: Folder, readonly lastId: number }
+  /** A partition was set aside. */
+  | { readonly kind: 'damaged', readonly damage: Damage }
   | { readonly kind: 'committed', readonly answered: number, readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
   /** `error`: it failed, and nothing was changed. */
   | { readonly kind: 'merged', readonly hasMerged: boolean, readonly error: string | null }
@@ -36,7 +43,7 @@ const MAX_COMMIT_BYTES = 16 << 20
 if (parentPort === null) throw new Error('writer-thread is a worker')
 const port = parentPort
 const writer = openWriter(workerData as WriterOptions)
-post({ kind: 'ready', partitions: writer.partitions, lastId: writer.lastId })
+post({ kind: 'ready', folder: writer.folder, lastId: writer.lastId })
 
 port.on('message', (first: ToWriter) => {
   // Group commit: all that came in while the last transaction was written goes into this one.
@@ -53,6 +60,7 @@ port.on('message', (first: ToWriter) => {
     if (requests.length > 0) commit(requests, messages)
     if (message?.kind === 'close') return close()
     if (message?.kind === 'merge') merge()
+    else if (message?.kind === 'set_aside') setAside(message.partition, message.reason)
     else if (message !== undefined) answer(message)
     message = receive()
   }
@@ -65,9 +73,15 @@ function receive (): ToWriter | undefined {
 function commit (requests: readonly AppendRequest[], answered: number): void {
   const outcome = writer.append(requests)
   if ('error' in outcome) {
+    if (outcome.damage !== null) post({ kind: 'damaged', damage: outcome.damage })
     const reply: WriterReply = { failed: 'unavailable', message: outcome.error.message }
     post({ kind: 'committed', answered, replies: requests.map(() => reply), partition: null })
   } else post({ kind: 'committed', answered, replies: outcome.results.map(toReply), partition: outcome.partition })
+}
+
+function setAside (partition: string, reason: string): void {
+  const damage = writer.setAside(partition, reason)
+  if (damage !== null) post({ kind: 'damaged', damage })
 }
 
 function answer (message: Extract<ToWriter, { kind: 'expire' | 'drop' }>): void {
@@ -92,7 +106,9 @@ function merge (): void {
   try {
     post({ kind: 'merged', hasMerged: writer.merge(), error: null })
   } catch (error) {
-    post({ kind: 'merged', hasMerged: false, error: (error as Error).message })
+    const isDamage = error instanceof DamageError
+    if (isDamage) setAside(error.partition, error.reason)
+    post({ kind: 'merged', hasMerged: false, error: isDamage ? null : (error as Error).message })
   }
 }
 

@@ -14,6 +14,8 @@ import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import { encodeColumns } from './column-block.js'
 import type { ColumnReader, ColumnValues } from './columns.js'
 import { openColumnReader } from './columns.js'
+import type { Damage } from './damage.js'
+import { DamageError, reading } from './damage.js'
 import { openDictionary } from './dictionary.js'
 import { readFolder } from './folder.js'
 import type { IdMark } from './id-mark.js'
@@ -40,6 +42,9 @@ export interface WriterOptions {
 
 /** What became of one request: its outcome, or that nothing of it was kept, and why. */
 export type AppendResult = AppendOutcome | { readonly error: Error }
+
+/** Nothing of its requests is kept. `damage`: of the partition that was to take them, and was set aside. */
+export interface FailedCommit { readonly error: Error, readonly damage: Damage | null }
 
 /** Results in the order of the requests, and the partition that they were written to. */
 export interface Commit { readonly results: readonly AppendResult[], readonly partition: PartitionSummary }
@@ -70,10 +75,11 @@ export function openWriter (options: WriterOptions) {
   const idMark = openIdMark(dir)
   const columnReader = openColumnReader(options.fieldTables)
   const partitionOptions = { durability, fieldsHash: columnReader.hash }
+  const folder = readFolder(dir)
   /** By name; the open one as the last commit left it. */
-  const partitions = new Map(readFolder(dir).map(partition => [partition.name, partition]))
-  /** Names that were given and are not to be given again while somebody may know them. */
-  const taken = new Set<string>()
+  const partitions = new Map(folder.partitions.map(partition => [partition.name, partition]))
+  /** Of partitions that were dropped or set aside. They are not given again: somebody may know them, or look at their files. */
+  const taken = new Set([...folder.aside, ...folder.damaged.map(({ partition }) => partition)])
   let lastId = Math.max(idMark.value, ...[...partitions.values()].map(partition => partition.lastId))
   idMark.reach(lastId)
   /** Of the last request. */
@@ -89,7 +95,7 @@ export function openWriter (options: WriterOptions) {
       closeOpen()
       const name = nameForAppend(day, partitions.values(), taken)
       before = openBefore(name)
-      open = openForAppend(options, name, { ...partitionOptions, mark: lastId, idMark })
+      open = reading(name, () => openForAppend(options, name, { ...partitionOptions, mark: lastId, idMark }))
     }
     return open
   }
@@ -105,44 +111,61 @@ export function openWriter (options: WriterOptions) {
   function openBefore (name: string): ResendPartition[] {
     if (resendWindowUs === 0) return []
     const dayBefore = toDay(Date.parse(dayOf(name)) * 1000 - 1)
-    return [...partitions.keys()].filter(one => one !== name && dayOf(one) >= dayBefore).map(name => {
+    return [...partitions.keys()].filter(one => one !== name && dayOf(one) >= dayBefore).map(name => reading(name, () => {
       const db = openPartitionReadOnly(dir, name)
       return { name, db, find: openResends(db, resendWindowUs).find }
-    })
+    }))
   }
 
   /** What became of a request that came before. */
   function findResend (partition: NonNullable<typeof open>, hash: Buffer, nowUs: number): AppendOutcome | undefined {
-    for (const { find } of [partition, ...before]) {
-      const outcome = find(hash, nowUs)
+    for (const { name, find } of [partition, ...before]) {
+      const outcome = reading(name, () => find(hash, nowUs))
       if (outcome !== undefined) return outcome
     }
     return undefined
   }
 
+  /** Lets nobody read or write a partition any more; the day goes on in a new one. Null where it is no partition. */
+  function setAside (name: string, reason: string): Damage | null {
+    if (taken.has(name)) return null
+    if (uses(name)) closeOpen()
+    partitions.delete(name)
+    taken.add(name)
+    try {
+      renamePartition(dir, name, 'damaged')
+      return { partition: name, reason }
+    } catch (error) {
+      return { partition: name, reason: `${reason}; its file keeps its name: ${(error as Error).message}` }
+    }
+  }
+
+  const uses = (name: string) => open?.name === name || before.some(one => one.name === name)
+
   const read = (request: AppendRequest) => readRequest(request, options, columnReader)
 
   return {
-    /** What was there at the start, oldest first. */
-    partitions: [...partitions.values()] as readonly PartitionSummary[],
+    /** What was there at the start. */
+    folder,
     /** No event has a higher id. */
     get lastId () { return lastId },
     /** Reads all requests and commits their events in one transaction. Never throws: a failure is each request's result. */
-    append (requests: readonly AppendRequest[]): Commit | { readonly error: Error } {
+    append (requests: readonly AppendRequest[]): Commit | FailedCommit {
       try {
         const nowUs = Math.max(...requests.map(({ arrivalUs }) => arrivalUs))
         const partition = partitionOf(nowUs)
         const results = resendWindowUs === 0 ? requests.map(read) : readOnce(requests, read, hash => findResend(partition, hash, nowUs))
-        lastId = partition.commit(results, nowUs)
+        lastId = reading(partition.name, () => partition.commit(results, nowUs))
         const summary = partition.summary()
         partitions.set(summary.name, summary)
         return { results: results.map(({ result }) => result), partition: summary }
       } catch (error) {
-        return { error: error as Error }
+        return { error: error as Error, damage: error instanceof DamageError ? setAside(error.partition, error.reason) : null }
       }
     },
-    /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. */
-    merge: (): boolean => open?.merge() ?? false,
+    /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. Throws DamageError. */
+    merge: (): boolean => open === null ? false : reading(open.name, open.merge),
+    setAside,
     /** The partitions that are to go. They stay until `drop`, so that searches can forget them first. */
     expired (limits: RetentionLimits): DroppedPartition[] {
       return expiredOf([...partitions.values()].map(partition => ({ ...partition, bytes: partitionBytes(dir, partition.name) })), limits)
@@ -150,7 +173,7 @@ export function openWriter (options: WriterOptions) {
     /** Takes partitions away; their files are left to be removed. What goes on comes into new ones. */
     drop (names: readonly string[]): void {
       for (const name of names) {
-        if (open?.name === name || before.some(one => one.name === name)) closeOpen()
+        if (uses(name)) closeOpen()
         if (!partitions.has(name)) continue
         renamePartition(dir, name, 'dropped')
         partitions.delete(name)
@@ -319,7 +342,7 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
 
   return {
     name,
-    merge: openMerger(db).mergeNext,
+    merge: openMerger(db, name).mergeNext,
     summary: () => summary,
     find: openResends(db, resendWindowUs).find,
     commit (requests: readonly ReadRequest[], nowUs: number): number {

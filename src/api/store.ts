@@ -1,0 +1,33 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { toSeconds } from '../event.js'
+import type { EventStore } from '../store/events.js'
+import { problemReplies } from './problem.js'
+
+const Partition = z.object({
+  name: z.string().describe('day of arrival, with a number behind it from the day\'s second file on'),
+  state: z.enum(['open', 'ok', 'damaged']).describe('open is the last one that was written; damaged ones are neither read nor written'),
+  schema: z.number().int().nullable(),
+  events: z.number().int().nullable(),
+  bytes: z.number().int().describe('of the file and its write-ahead log'),
+  earliest: z.number().nullable().describe('time of the earliest event, epoch seconds'),
+  latest: z.number().nullable().describe('time of the latest event, epoch seconds'),
+}).meta({ id: 'Partition', description: 'What is not known of a damaged partition is null, as are the times of an empty one.' })
+
+/** GET /store: what the events are in. */
+export async function storeRoutes (app: FastifyInstance, { events }: { events: EventStore }) {
+  app.withTypeProvider<ZodTypeProvider>().get('/store', {
+    schema: {
+      summary: 'The files of the events',
+      tags: ['events'],
+      response: { 200: z.object({ partitions: z.array(Partition).describe('oldest first') }), ...problemReplies },
+    },
+  }, async () => ({
+    partitions: events.partitions().map(({ minTimeUs, maxTimeUs, ...partition }) => ({
+      ...partition,
+      earliest: minTimeUs === null ? null : toSeconds(minTimeUs),
+      latest: maxTimeUs === null ? null : toSeconds(maxTimeUs),
+    })),
+  }))
+}
