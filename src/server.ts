@@ -257,7 +257,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   }
 
   async function retain (nowMs: number): Promise<void> {
-    for (const partition of await events.retain(nowMs)) {
+    for (const partition of await events.retain(nowMs, disk.state().isFull ? 'full' : 'roomy')) {
       const { name, reason, events, bytes, minTimeUs, maxTimeUs } = partition
       const [earliest, latest] = [minTimeUs, maxTimeUs].map(timeUs => timeUs === null ? null : toRfc3339(timeUs))
       storeMetrics.dropped(partition)

@@ -131,7 +131,7 @@ export interface EventStore {
   /** Oldest first. */
   partitions (): readonly PartitionStatus[]
   /** Drops what is too old or too much by now. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`. */
-  retain (nowMs: number): Promise<readonly DroppedPartition[]>
+  retain (nowMs: number, disk: 'full' | 'roomy'): Promise<readonly DroppedPartition[]>
   /** Why no more events can be taken until a restart; null while all is well. */
   failure (): Error | null
   /** Ends searches, commits what was accepted, closes the files. */

@@ -49,22 +49,22 @@ t.test('a partition is dropped when its last event may have arrived too long ago
   const { events, dataDir } = await openFilled(t, 3, { ageMs: 2 * DAY_MS })
   const dayEndMs = Date.parse('2026-03-11')
 
-  t.strictSame(await events.retain(dayEndMs + 2 * DAY_MS), [])
-  const dropped = await events.retain(dayEndMs + 2 * DAY_MS + 1)
+  t.strictSame(await events.retain(dayEndMs + 2 * DAY_MS, 'roomy'), [])
+  const dropped = await events.retain(dayEndMs + 2 * DAY_MS + 1, 'roomy')
 
   const timeUs = ARRIVAL_MS * 1000
   t.match(dropped, [{ name: '2026-03-10', reason: 'age', events: 1, minTimeUs: timeUs, maxTimeUs: timeUs }])
   t.ok(dropped[0]!.bytes > DAY_BYTES)
   t.strictSame(await eventsOf(events), ['day 1', 'day 2'])
   t.match(events.stats(), { partitions: 2, events: 2 })
-  t.strictSame(await events.retain(dayEndMs + 2 * DAY_MS + 1), [])
+  t.strictSame(await events.retain(dayEndMs + 2 * DAY_MS + 1, 'roomy'), [])
   await until(() => filesOf(dataDir).every(file => !file.startsWith('2026-03-10'))) // nothing of it is on the disk
 })
 
 t.test('the partition that is open is dropped for its age as well, and a new one begins with the next events', async t => {
   const { events, dataDir } = await openFilled(t, 1, { ageMs: DAY_MS })
 
-  t.match(await events.retain(ARRIVAL_MS + 3 * DAY_MS), [{ name: '2026-03-10', reason: 'age' }])
+  t.match(await events.retain(ARRIVAL_MS + 3 * DAY_MS, 'roomy'), [{ name: '2026-03-10', reason: 'age' }])
   t.strictSame(await eventsOf(events), [])
   await appendDay(events, 3)
 
@@ -74,24 +74,24 @@ t.test('the partition that is open is dropped for its age as well, and a new one
 
 t.test('the oldest are dropped until all are small enough, but never the newest', async t => {
   const some = await openFilled(t, 5, { bytes: DAY_BYTES * 4 })
-  const dropped = await some.events.retain(ARRIVAL_MS)
+  const dropped = await some.events.retain(ARRIVAL_MS, 'roomy')
   const { bytesOnDisk } = some.events.stats()
   t.match(dropped, ['2026-03-10', '2026-03-11', '2026-03-12', '2026-03-13'].slice(0, dropped.length).map(name => ({ name, reason: 'size', events: 1 })))
   t.ok(bytesOnDisk <= DAY_BYTES * 4 && bytesOnDisk + dropped.at(-1)!.bytes > DAY_BYTES * 4, `${dropped.length} were dropped, as few as can be`)
 
   const none = await openFilled(t, 3, { bytes: 1 })
-  t.strictSame((await none.events.retain(ARRIVAL_MS)).map(({ name, reason }) => [name, reason]), [['2026-03-10', 'size'], ['2026-03-11', 'size']])
+  t.strictSame((await none.events.retain(ARRIVAL_MS, 'roomy')).map(({ name, reason }) => [name, reason]), [['2026-03-10', 'size'], ['2026-03-11', 'size']])
   t.strictSame(await eventsOf(none.events), ['day 2'])
   await none.events.close()
   const again = await openFilled(t, 0, { bytes: 1 }, none.dataDir)
-  t.strictSame(await again.events.retain(ARRIVAL_MS), [], 'nor after a restart, where none is open yet')
+  t.strictSame(await again.events.retain(ARRIVAL_MS, 'roomy'), [], 'nor after a restart, where none is open yet')
 })
 
 t.test('no id is dealt twice, and no position falls, where all partitions were dropped', async t => {
   const { events, dataDir } = await openFilled(t, 3, { ageMs: DAY_MS })
   const position = events.position()
   t.equal(position, '3')
-  t.equal((await events.retain(ARRIVAL_MS + 10 * DAY_MS)).length, 3)
+  t.equal((await events.retain(ARRIVAL_MS + 10 * DAY_MS, 'roomy')).length, 3)
 
   t.equal(events.position(), position)
   await events.close()
@@ -108,7 +108,7 @@ t.test('searches during a drop give all rows or none, and those after it the res
   const find = () => search(events, '* | table _time').then(({ rows }) => rows.length, (error: AppError) => error.code)
 
   const before = Array.from({ length: 8 }, find)
-  const dropped = events.retain(ARRIVAL_MS + 3 * DAY_MS)
+  const dropped = events.retain(ARRIVAL_MS + 3 * DAY_MS, 'roomy')
   const during = Array.from({ length: 8 }, find)
   t.equal((await dropped).length, 2)
   const after = await Promise.all(Array.from({ length: 8 }, find))
@@ -125,7 +125,7 @@ t.test('what was dropped and not yet removed is removed by the next look, and is
 
   const { events } = await openFilled(t, 0, {}, dataDir)
   t.strictSame(await eventsOf(events), ['day 0'])
-  t.strictSame(await events.retain(ARRIVAL_MS), [])
+  t.strictSame(await events.retain(ARRIVAL_MS, 'roomy'), [])
 
   await until(() => filesOf(dataDir).filter(file => file.includes('dropped')).join() === 'notes.dropped')
 })
@@ -142,11 +142,11 @@ t.test('a large file that was dropped is removed in pieces, a copy of it by hard
   linkSync(path('2026-03-02.dropped'), path('backup'))
 
   const { events } = await openFilled(t, 0, {}, dataDir)
-  await events.retain(ARRIVAL_MS)
+  await events.retain(ARRIVAL_MS, 'roomy')
   await until(() => !existsSync(path('2026-03-01.dropped')) || statSync(path('2026-03-01.dropped')).size < bytes)
   await events.close() // in the middle of it
   const again = await openFilled(t, 0, {}, dataDir)
-  await again.events.retain(ARRIVAL_MS)
+  await again.events.retain(ARRIVAL_MS, 'roomy')
   await until(() => !existsSync(path('2026-03-01.dropped')) && !existsSync(path('2026-03-02.dropped')))
 
   t.equal(statSync(path('backup')).size, bytes)
@@ -159,7 +159,7 @@ t.test('a search that is under way keeps the file of a dropped partition whole',
   const count = reader.prepare('SELECT count(*) FROM block').pluck()
   t.equal(count.get(), 1)
 
-  t.match(await events.retain(ARRIVAL_MS + 2 * DAY_MS), [{ name: '2026-03-10' }])
+  t.match(await events.retain(ARRIVAL_MS + 2 * DAY_MS, 'roomy'), [{ name: '2026-03-10' }])
   await until(() => filesOf(dataDir).every(file => !file.startsWith('2026-03-10')))
 
   t.equal(count.get(), 1)
@@ -175,7 +175,7 @@ t.test('requests go on being known by their hash where the partition of the day 
   await append(events, [{ event: 'evening' }], nightMs + 2 * 60_000)
   t.strictSame(await eventsOf(events), ['evening', 'morning'])
 
-  t.match(await events.retain(nightMs + 2 * 60_000), [{ name: '2026-03-10' }])
+  t.match(await events.retain(nightMs + 2 * 60_000, 'roomy'), [{ name: '2026-03-10' }])
   await append(events, [{ event: 'morning' }], nightMs + 3 * 60_000)
   await append(events, [{ event: 'evening' }], nightMs + 3 * 60_000)
 
@@ -187,5 +187,17 @@ t.test('a store that keeps everything drops nothing', async t => {
   t.teardown(() => events.close())
   await appendDay(events, 0)
 
-  t.strictSame(await events.retain(ARRIVAL_MS + 10_000 * DAY_MS), [])
+  t.strictSame(await events.retain(ARRIVAL_MS + 10_000 * DAY_MS, 'roomy'), [])
+})
+
+t.test('the newest partition goes where it alone is too large and the disk is full besides; its day goes on in a new one', async t => {
+  const { events, dataDir } = await openFilled(t, 1, { bytes: 1 })
+  const [first] = await listIds(events)
+
+  t.strictSame(await events.retain(ARRIVAL_MS, 'roomy'), [])
+  t.match(await events.retain(ARRIVAL_MS, 'full'), [{ name: '2026-03-10', reason: 'size', events: 1 }])
+  await appendDay(events, 0)
+
+  t.strictSame(await listIds(events), [[first![0] + 1, 'day 0']])
+  t.strictSame(filesOf(dataDir).filter(file => file.endsWith('.db')), ['2026-03-10.2.db'])
 })
