@@ -123,6 +123,7 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     },
     /** Makes one large block of small ones; says whether there were enough. No search may run meanwhile. */
     async merge (): Promise<boolean> {
+      if (failure !== null) throw failure // nobody would answer, and searches wait
       merging = deferred()
       send({ kind: 'merge' })
       const { hasMerged, error } = await merging.promise
