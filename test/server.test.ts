@@ -361,7 +361,8 @@ t.test('a damaged partition is logged once, counted, shown and makes the server 
   t.equal(ready.statusCode, 200)
   t.strictSame(ready.json(), { status: 'ready', reasons: [], degraded: ['the partition 2026-03-09 is damaged'] })
   t.match((await server.app.inject('/metrics')).body, 'hecate_store_damaged_partitions 1\n')
-  const { partitions } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[] }
+  const { partitions, disk } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[], disk: { free_bytes: number } }
+  t.strictSame(disk, { free_bytes: disk.free_bytes, reserve_bytes: 256e6, full: false })
   const unknown = { schema: null, events: null, earliest: null, latest: null }
   const time = Date.parse('2026-03-10T12:00:00Z') / 1000
   t.strictSame(partitions, [

@@ -22,7 +22,7 @@ export interface HecDeps {
   readonly tokens: Tokens
   readonly acks: Acks
   readonly budget: ByteBudget
-  readonly disk: Pick<Disk, 'state' | 'tryTake'>
+  readonly disk: Pick<Disk, 'state' | 'tryTake' | 'give'>
   readonly metrics: HecMetrics
   readonly usage: Pick<TokenUsage, 'letIn' | 'stored'>
   readonly maxBodyBytes: number
@@ -190,9 +190,10 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
   if (bytes === 0) throw new HecError(5)
   const nowMs = deps.now()
   const sender = senderOf(token, channel)
+  const hasRoom = deps.disk.tryTake(bytes)
   let place: AckPlace | null = null
   try {
-    if (!deps.disk.tryTake(bytes)) throw new HecError(9)
+    if (!hasRoom) throw new HecError(9)
     place = token.ack ? deps.acks.reserve(sender, nowMs) : null
     const outcome = await deps.events.append({ ...toAppend(request, token, deps), body, arrivalUs: toMicroseconds(nowMs / 1000), sender })
     deps.metrics.count(token.name, outcome, bytes)
@@ -203,6 +204,7 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
     return send(reply, deps, code, { number, ackId })
   } finally {
     place?.release()
+    if (hasRoom) deps.disk.give(bytes)
     deps.budget.give(bytes)
   }
 }

@@ -11,20 +11,26 @@ export interface DiskState {
 
 export type Disk = ReturnType<typeof openDisk>
 
-/** Watches the disk. `look` asks the file system; in between what is taken in is counted as if none of it were compressed, so that a burst can't overshoot. */
+/**
+ * Watches the disk, unless the reserve is 0. `look` asks the file system; what it does not know yet is counted as if none of it were compressed, so
+ * that a burst can't overshoot.
+ */
 export function openDisk ({ reserveBytes, statfs }: { readonly reserveBytes: number, readonly statfs: () => DiskSpace }) {
   let freeBytes = 0
-  let takenBytes = 0
+  /** Taken, and perhaps not stored yet. */
+  let underwayBytes = 0
+  /** Stored since the file system was asked. */
+  let storedBytes = 0
   look()
 
   function look (): void {
     const { bsize, bavail } = statfs()
     freeBytes = bsize * bavail
-    takenBytes = 0
+    storedBytes = 0
   }
 
   function hasRoom (bytes: number): boolean {
-    return freeBytes - takenBytes - bytes >= reserveBytes
+    return reserveBytes === 0 || freeBytes - storedBytes - underwayBytes - bytes >= reserveBytes
   }
 
   return {
@@ -33,8 +39,13 @@ export function openDisk ({ reserveBytes, statfs }: { readonly reserveBytes: num
     /** Counts what is about to be stored; false, and not counted, where there is no room for it. */
     tryTake (bytes: number): boolean {
       if (!hasRoom(bytes)) return false
-      takenBytes += bytes
+      underwayBytes += bytes
       return true
+    },
+    /** What was taken is stored, or is not going to be. */
+    give (bytes: number): void {
+      underwayBytes -= bytes
+      storedBytes += bytes
     },
   }
 }

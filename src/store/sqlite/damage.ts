@@ -39,3 +39,11 @@ export function decoding<T> (partition: string, decode: () => T): T {
     throw new DamageError(partition, (cause as Error).message, { cause })
   }
 }
+
+/** Decodes what is kept of a block's events. Throws DamageError where that can't be done, or is not of so many. */
+export function decodingBlock<T> (partition: string, { first_id: firstId, last_id: lastId }: { readonly first_id: number, readonly last_id: number }, decode: () => T, countOf: (decoded: T) => number): T {
+  const decoded = decoding(partition, decode)
+  const count = lastId - firstId + 1
+  if (countOf(decoded) !== count) throw new DamageError(partition, `block ${firstId} has ${countOf(decoded)} events, not ${count}`)
+  return decoded
+}

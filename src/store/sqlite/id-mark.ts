@@ -19,10 +19,14 @@ export function openIdMark (eventsDir: string) {
       write(path, id + RUN) // where that fails nothing is reserved
       value = id + RUN
     },
-    /** Gives back what was reserved but not dealt. */
+    /** Gives back what was reserved but not dealt. On a full disk it is passed over, as after a crash. */
     close (lastId: number): void {
-      value = lastId
-      write(path, value)
+      try {
+        write(path, lastId)
+        value = lastId
+      } catch (error) {
+        if (!['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      }
     },
   }
 }

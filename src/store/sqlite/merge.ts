@@ -6,7 +6,7 @@ import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './b
 import type { BlockColumns, ColumnRow } from './column-block.js'
 import { decodeColumns, encodeColumns } from './column-block.js'
 import { COLUMN_FIELDS } from './columns.js'
-import { DamageError, decoding } from './damage.js'
+import { decodingBlock } from './damage.js'
 
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
 const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
@@ -59,14 +59,8 @@ export function openMerger (db: Database.Database, partition: string) {
     return { blocks: [], items: [] }
   }
 
-  const itemsOf = (block: StoredBlock) => whole(block, () => decodeBlock(block.data), ({ length }) => length)
-  const columnsOf = (block: StoredBlock) => whole(block, () => decodeColumns(block.columns), ({ count }) => count)
-
-  function whole<T> (block: StoredBlock, decode: () => T, countOfAll: (decoded: T) => number): T {
-    const decoded = decoding(partition, decode)
-    if (countOfAll(decoded) !== countOf(block)) throw new DamageError(partition, `block ${block.first_id} has ${countOfAll(decoded)} events, not ${countOf(block)}`)
-    return decoded
-  }
+  const itemsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeBlock(block.data), ({ length }) => length)
+  const columnsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeColumns(block.columns), ({ count }) => count)
 
   return {
     /** Merges the next small blocks, a block full of events at a time; says whether there were any. */

@@ -5,7 +5,7 @@ import type { BlockItem } from './block.js'
 import { decodeBlock, decodeLz4Block } from './block.js'
 import type { BlockColumns } from './column-block.js'
 import { decodeColumns, toColumns } from './column-block.js'
-import { DamageError, decoding, reading } from './damage.js'
+import { decoding, decodingBlock, reading } from './damage.js'
 import { openDictionaryReader } from './dictionary.js'
 import { checkTables, openPartitionReadOnly, schemaOf } from './partition.js'
 import { isThere, partitionPath } from './partition-files.js'
@@ -61,15 +61,9 @@ function connect (dir: string, name: string, fields: Fields) {
 
 /** Reads blocks with an eye on damage. */
 function wholeBlocks (name: string, { columnsOf, itemsOf }: BlockReader): BlockReader {
-  const ofBlock = <T>(block: BlockIds, read: () => T, countOf: (read: T) => number): T => {
-    const found = reading(name, () => decoding(name, read))
-    const count = block.last_id - block.first_id + 1
-    if (countOf(found) !== count) throw new DamageError(name, `block ${block.first_id} has ${countOf(found)} events, not ${count}`)
-    return found
-  }
   return {
     columnsOf (block) {
-      const columns = ofBlock(block, () => columnsOf(block), ({ count }) => count)
+      const columns = reading(name, () => decodingBlock(name, block, () => columnsOf(block), ({ count }) => count))
       return {
         count: columns.count,
         times: () => decoding(name, columns.times),
@@ -77,7 +71,7 @@ function wholeBlocks (name: string, { columnsOf, itemsOf }: BlockReader): BlockR
         text: field => decoding(name, () => columns.text(field)),
       }
     },
-    itemsOf: block => ofBlock(block, () => itemsOf(block), ({ length }) => length),
+    itemsOf: block => reading(name, () => decodingBlock(name, block, () => itemsOf(block), ({ length }) => length)),
   }
 }
 
