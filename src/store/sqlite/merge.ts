@@ -43,7 +43,8 @@ export function openMerger (db: Database.Database, partition: string) {
       const isLarge = countOf(block) >= FULL_EVENTS
       const added = isLarge ? [] : itemsOf(block)
       const addedBytes = added.reduce((sum, item) => sum + item.bytes.length, 0)
-      if (isLarge || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
+      const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== block.first_id // after a crash; a block's ids have none
+      if (isLarge || isBehindGap || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
         if (blocks.length > 1) return { blocks, items }
         leftId = isLarge ? block.last_id : block.first_id - 1
         blocks = []
