@@ -54,7 +54,7 @@ const PAGE = 256
 /** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
 export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
   const { key, direction, start } = {
-    any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window
+    any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window; uses block_max_time_us_idx
     id: { key: 'first_id', direction: 'ASC', start: -Infinity },
     '-id': { key: 'first_id', direction: 'DESC', start: Infinity },
     time: { key: 'min_time_us', direction: 'ASC', start: -Infinity }, // uses block_min_time_us_idx

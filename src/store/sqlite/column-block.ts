@@ -56,7 +56,7 @@ const HEADER_BYTES = 1 + 4 + 8 + 1
 const NO_TEXT = 0x8000_0000
 
 /** More different values than places can say: no block has as many events. */
-export const MAX_COLUMN_EVENTS = 0xffff
+const MAX_COLUMN_EVENTS = 0xffff
 
 /** `idOf` gives the id of a dictionary's value. */
 export function encodeColumns (rows: readonly ColumnRow[], idOf: (field: string, value: Scalar) => number): Buffer {
@@ -205,6 +205,23 @@ function openTexts (bytes: Buffer, ends: Uint32Array): BlockTexts {
       }
     },
   }
+}
+
+/** A column of either kind: how many different values it has, each event's place among them, and what is kept of each: a dictionary's id or a text. */
+export interface KeptColumn {
+  readonly distinct: number
+  readonly places: Places
+  /** Null is no value. */
+  keep (place: number): number | string | null
+}
+
+export function keptColumn (columns: BlockColumns, field: string): KeptColumn {
+  if (COLUMNS[field] === 'text') {
+    const { texts, places } = columns.text(field)
+    return { distinct: texts.count, places, keep: texts.get }
+  }
+  const { ids, places } = columns.dictionary(field)
+  return { distinct: ids.length, places, keep: place => ids[place] === 0 ? null : ids[place]! }
 }
 
 /** The columns of events that each have a row of their own. Values are in the order of the events; the id 0 and null are no value. */

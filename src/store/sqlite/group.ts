@@ -3,7 +3,8 @@ import { toMicroseconds, toSeconds } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Aggregate, BinStage, StatsStage } from '../../spl/ast.js'
 import type { Partial } from '../../spl/stages/stats.js'
-import type { BlockColumns, Places } from './column-block.js'
+import type { BlockColumns, KeptColumn } from './column-block.js'
+import { keptColumn } from './column-block.js'
 import type { DictionaryReader } from './dictionary.js'
 
 /** A value as it is kept while events are counted: a dictionary id, a text, a time in microseconds. */
@@ -15,8 +16,8 @@ interface Group { readonly by: readonly Kept[], readonly seen: readonly Seen[] }
 /** What an aggregate has seen of a group: how many events, the different values of its field, or of times the first and the last alone. */
 interface Seen { count: number, earliestUs: number, latestUs: number, readonly values: Set<Kept> }
 
-/** A field of a block: how many different values it has, each event's place among them, and what is kept of each. */
-interface Values { readonly distinct: number, readonly places: Places | Uint32Array, keep (place: number): Kept | null }
+/** A field of a block; of `_time` the values are bins. */
+type Values = Omit<KeptColumn, 'places'> & { readonly places: KeptColumn['places'] | Uint32Array }
 
 /**
  * `bin` and `stats` over the columns of one partition's blocks. It collects of each group the different values of a field; dc, values, min and max
@@ -41,7 +42,7 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
       const known = new Map<string, Values>()
       const valuesOf = (field: string) => {
         let values = known.get(field)
-        if (values === undefined) known.set(field, values = field === '_time' ? timesOf(columns, events, spanUs) : columnOf(columns, field))
+        if (values === undefined) known.set(field, values = field === '_time' ? timesOf(columns, events, spanUs) : keptColumn(columns, field))
         return values
       }
       const { chosen, numbers, firsts } = splitEvents(events, by.map(valuesOf))
@@ -124,15 +125,6 @@ function addTime (seen: Seen, timeUs: Kept): void {
 /** For the smallest and the largest time two are enough of all that there are. */
 function isTimeRange ({ function: name, field }: Aggregate): boolean {
   return field === '_time' && (name === 'min' || name === 'max')
-}
-
-function columnOf (columns: BlockColumns, field: string): Values {
-  if (COLUMNS[field] === 'text') {
-    const { texts, places } = columns.text(field)
-    return { distinct: texts.count, places, keep: place => texts.get(place) }
-  }
-  const { ids, places } = columns.dictionary(field)
-  return { distinct: ids.length, places, keep: place => ids[place] === 0 ? null : ids[place]! }
 }
 
 /** The lower edges of the bins that the times are in, also before 1970. */

@@ -1,10 +1,8 @@
 import type Database from 'better-sqlite3'
-import type { Scalar } from '../../event.js'
-import { COLUMNS } from '../../fields/tables.js'
 import type { BlockItem } from './block.js'
 import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import type { BlockColumns, ColumnRow } from './column-block.js'
-import { decodeColumns, encodeColumns } from './column-block.js'
+import { decodeColumns, encodeColumns, keptColumn } from './column-block.js'
 import { COLUMN_FIELDS } from './columns.js'
 import { decodingBlock } from './damage.js'
 
@@ -88,13 +86,6 @@ function countOf ({ first_id: firstId, last_id: lastId }: StoredBlock): number {
 
 /** The events of a block with the ids of their dictionary values in place of these. */
 function rowsOf (block: BlockColumns): ColumnRow[] {
-  const readers = COLUMN_FIELDS.map((field): (event: number) => Scalar | null => {
-    if (COLUMNS[field] === 'text') {
-      const { texts, places } = block.text(field)
-      return event => texts.get(places[event]!)
-    }
-    const { ids, places } = block.dictionary(field)
-    return event => ids[places[event]!] || null
-  })
-  return Array.from(block.times(), (timeUs, event) => ({ timeUs, columns: readers.map(read => read(event)) }))
+  const columns = COLUMN_FIELDS.map(field => keptColumn(block, field))
+  return Array.from(block.times(), (timeUs, event) => ({ timeUs, columns: columns.map(({ places, keep }) => keep(places[event]!)) }))
 }

@@ -106,7 +106,7 @@ function found (data: Buffer | undefined, firstId: number): Buffer {
 }
 
 /** Whether the columns were written with the tables that fields are read with. */
-export function hasCurrentColumns (reader: PartitionReader): boolean {
+function hasCurrentColumns (reader: PartitionReader): boolean {
   return reader.fieldsHash === reader.fields.hash
 }
 

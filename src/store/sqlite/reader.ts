@@ -171,7 +171,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
       const condition = toCondition(job.predicate)
       const matches = compilePredicate(job.predicate)
-      const readBlock = decodingReader(job, (columns, dictionary) => [condition.mark(columns, dictionary)], alive, (event, id, indexTimeUs) => {
+      const readBlock = decodingReader(job, [condition.mark], alive, (event, id, indexTimeUs) => {
         return matches(name => fields.fieldOf(event, name)) ? toEvent(event, id, indexTimeUs) : null
       })
       const partitions = readersOf(job)

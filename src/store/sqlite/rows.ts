@@ -12,10 +12,10 @@ import type { BlockItem } from './block.js'
 import type { Found, ReadBlock, Scope } from './blocks.js'
 import { placesInScope } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
-import type { Condition, Marks } from './condition.js'
+import { keptColumn } from './column-block.js'
+import type { Condition, MarkBlock } from './condition.js'
 import { joinMarks } from './condition.js'
 import { decoding } from './damage.js'
-import type { DictionaryReader } from './dictionary.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven } from './partition-reader.js'
 
@@ -45,19 +45,16 @@ export function narrowReader (fields: readonly string[], scope: Scope, condition
 }
 
 /** Reads an event's value of a field, by its place; null is none. */
-function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (place: number) => Scalar | null {
+function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (event: number) => Scalar | null {
   if (field === '_time') {
     const times = columns.times()
-    return place => toSeconds(times[place]!)
+    return event => toSeconds(times[event]!)
   }
-  if (COLUMNS[field] === 'text') {
-    const { texts, places } = columns.text(field)
-    return place => texts.get(places[place]!)
-  }
-  const { ids, places } = columns.dictionary(field)
-  return place => {
-    const id = ids[places[place]!]!
-    return id === 0 ? null : dictionary.valueOf(id)
+  const { places, keep } = keptColumn(columns, field)
+  if (COLUMNS[field] === 'text') return event => keep(places[event]!)
+  return event => {
+    const id = keep(places[event]!)
+    return id === null ? null : dictionary.valueOf(id as number)
   }
 }
 
@@ -65,7 +62,7 @@ function columnReader (field: string, columns: BlockColumns, { dictionary }: Par
 export function rowDecoder (query: StoreQuery, scope: Scope, condition: Condition, alive: Alive): ReadBlock<Row> {
   const matches = compilePredicate(query.predicate)
   const { fields: wanted } = query
-  return decodingReader(scope, (columns, dictionary) => [condition.mark(columns, dictionary)], alive, (event, id, _, { fields }) => {
+  return decodingReader(scope, [condition.mark], alive, (event, id, _, { fields }) => {
     if (!matches(name => fields.fieldOf(event, name))) return null
     return { values: wanted === null ? fields.fieldsOf(event) : pick(wanted, field => fields.fieldOf(event, field)), origin: [id] }
   })
@@ -77,8 +74,7 @@ export interface SharedQuery { readonly query: StoreQuery, readonly condition: C
 /** Reads rows of several searches from the envelopes, each decoded once: what an event gives is told with the number of its search. */
 export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, alive: Alive): ReadBlock<readonly (readonly [search: number, row: Row])[]> {
   const tests = searches.map(({ query }) => compilePredicate(query.predicate))
-  const markAll = (columns: BlockColumns, dictionary: DictionaryReader) => searches.map(({ condition }) => condition.mark(columns, dictionary))
-  return decodingReader(scope, markAll, alive, (event, id, _, { fields }, isMarked) => {
+  return decodingReader(scope, searches.map(({ condition }) => condition.mark), alive, (event, id, _, { fields }, isMarked) => {
     const known = new Map<string, Value | undefined>() // searches ask for the same fields
     const get = (name: string): Value | undefined => {
       let value = known.get(name)
@@ -111,11 +107,11 @@ function pick (wanted: readonly string[], get: (field: string) => Value | undefi
 type Take<T> = (event: IndexedEvent, id: number, indexTimeUs: number, reader: PartitionReader, isMarked: (condition: number) => boolean) => T | null
 
 /** Decodes a block for the events that one of the conditions lets through, and keeps what `take` makes of them. */
-export function decodingReader<T> (scope: Scope, markAll: (columns: BlockColumns, dictionary: DictionaryReader) => readonly Marks[], alive: Alive, take: Take<T>): ReadBlock<T> {
+export function decodingReader<T> (scope: Scope, conditions: readonly MarkBlock[], alive: Alive, take: Take<T>): ReadBlock<T> {
   return (reader, block) => {
     alive()
     const columns = reader.columnsOf(block)
-    const marks = isEven(reader, block) ? markAll(columns, reader.dictionary) : ['all' as const]
+    const marks = isEven(reader, block) ? conditions.map(mark => mark(columns, reader.dictionary)) : ['all' as const]
     const isMarked = (condition: number, place: number) => {
       const ofCondition = marks[condition] ?? 'all'
       return typeof ofCondition === 'string' ? ofCondition === 'all' : ofCondition[place] === 1
