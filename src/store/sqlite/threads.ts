@@ -8,7 +8,7 @@ import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
 import { readsEvents } from './reader.js'
 import type { RetentionLimits } from './retention.js'
-import type { FromWriter, ToWriter } from './writer-thread.js'
+import type { Answer, FromWriter, Question, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
 
 /**
@@ -40,19 +40,15 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
   let failure: Error | null = null
   let isFlushDue = false
   let unanswered = 0
-  /** Who waits for the end of a merge. */
-  let merging: ReturnType<typeof deferred<Extract<FromWriter, { kind: 'merged' }>>> | null = null
-
   /** Questions that wait for their answer, in the order of asking. */
-  const asked: ReturnType<typeof deferred<readonly DroppedPartition[]>>[] = []
+  const asked: Waiter[] = []
   const ready = deferred<Extract<FromWriter, { kind: 'ready' }>>()
   const closed = deferred<void>()
   closed.promise.catch(() => {}) // a failure is seen by whoever closes
 
   worker.on('message', (message: FromWriter) => {
     if (message.kind === 'ready') return ready.resolve(message)
-    if (message.kind === 'merged') return merging?.resolve(message)
-    if (message.kind === 'answer') return asked.shift()!.resolve(message.partitions)
+    if (message.kind === 'answer') return asked.shift()!.resolve(message.answer as never)
     if (message.kind === 'refusal') return asked.shift()!.reject(new Error(message.message))
     if (message.kind === 'damaged') return damaged(message.damage)
     if (message.kind === 'closed') return closed.resolve()
@@ -74,7 +70,6 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     ready.reject(error)
     closed.reject(error)
     queued.length = 0
-    merging?.reject(error)
     for (const { reject } of [...pending.splice(0), ...asked.splice(0)]) reject(storeHasFailed(error))
   }
 
@@ -92,12 +87,12 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     send({ kind: 'append', requests }, requests.map(({ body }) => body))
   }
 
-  function ask (question: Extract<ToWriter, { kind: 'expire' | 'drop' }>): Promise<readonly DroppedPartition[]> {
-    if (failure !== null) return Promise.reject(storeHasFailed(failure))
-    const answer = deferred<readonly DroppedPartition[]>()
-    asked.push(answer)
+  function ask<T extends Answer> (question: Question): Promise<T> {
+    if (failure !== null) return Promise.reject(storeHasFailed(failure)) // nobody would answer
+    const { promise, resolve, reject } = deferred<T>()
+    asked.push({ resolve, reject })
     send(question)
-    return answer.promise
+    return promise
   }
 
   function send (message: ToWriter, transfer: ArrayBuffer[] = []): void {
@@ -122,18 +117,11 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
       return promise
     },
     /** Makes one large block of small ones; says whether there were enough. No search may run meanwhile. */
-    async merge (): Promise<boolean> {
-      if (failure !== null) throw failure // nobody would answer, and searches wait
-      merging = deferred()
-      send({ kind: 'merge' })
-      const { hasMerged, error } = await merging.promise
-      if (error !== null) throw new Error(error)
-      return hasMerged
-    },
+    merge: () => ask<boolean>({ kind: 'merge' }),
     /** The partitions that are to go. */
-    expired: (limits: RetentionLimits) => ask({ kind: 'expire', limits }),
+    expired: (limits: RetentionLimits) => ask<readonly DroppedPartition[]>({ kind: 'expire', limits }),
     /** Resolves when they are partitions no more; their files are left. */
-    drop: (partitions: readonly DroppedPartition[]) => ask({ kind: 'drop', partitions }),
+    drop: (partitions: readonly DroppedPartition[]) => ask<readonly DroppedPartition[]>({ kind: 'drop', partitions }),
     /** Of a partition that a search found damaged. */
     setAside (partition: string, reason: string): void {
       if (failure === null) send({ kind: 'set_aside', partition, reason })

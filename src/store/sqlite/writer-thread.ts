@@ -13,14 +13,21 @@ import { openWriter } from './writer.js'
 
 export type ToWriter =
   | { readonly kind: 'append', readonly requests: readonly AppendRequest[] }
-  | { readonly kind: 'merge' }
-  /** Answered with the partitions that are to go. */
-  | { readonly kind: 'expire', readonly limits: RetentionLimits }
-  /** Answered when they are partitions no more. */
-  | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
+  | Question
   /** Damage that a search has found. */
   | { readonly kind: 'set_aside', readonly partition: string, readonly reason: string }
   | { readonly kind: 'close' }
+
+/** Answered in the order of asking, or refused. */
+export type Question =
+  /** Whether small blocks became one. */
+  | { readonly kind: 'merge' }
+  /** The partitions that are to go. */
+  | { readonly kind: 'expire', readonly limits: RetentionLimits }
+  /** Answered when they are partitions no more. */
+  | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
+
+export type Answer = boolean | readonly DroppedPartition[]
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
 export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
@@ -31,9 +38,7 @@ export type FromWriter =
   /** A partition was set aside. */
   | { readonly kind: 'damaged', readonly damage: Damage }
   | { readonly kind: 'committed', readonly answered: number, readonly replies: readonly WriterReply[], readonly partition: PartitionSummary | null }
-  /** `error`: it failed, and nothing was changed. */
-  | { readonly kind: 'merged', readonly hasMerged: boolean, readonly error: string | null }
-  | { readonly kind: 'answer', readonly partitions: readonly DroppedPartition[] }
+  | { readonly kind: 'answer', readonly answer: Answer }
   | { readonly kind: 'refusal', readonly message: string }
   | { readonly kind: 'closed' }
 
@@ -59,8 +64,7 @@ port.on('message', (first: ToWriter) => {
     }
     if (requests.length > 0) commit(requests, messages)
     if (message?.kind === 'close') return close()
-    if (message?.kind === 'merge') merge()
-    else if (message?.kind === 'set_aside') setAside(message.partition, message.reason)
+    if (message?.kind === 'set_aside') setAside(message.partition, message.reason)
     else if (message !== undefined) answer(message)
     message = receive()
   }
@@ -84,11 +88,9 @@ function setAside (partition: string, reason: string): void {
   if (damage !== null) post({ kind: 'damaged', damage })
 }
 
-function answer (message: Extract<ToWriter, { kind: 'expire' | 'drop' }>): void {
+function answer (question: Question): void {
   try {
-    if (message.kind === 'expire') return post({ kind: 'answer', partitions: writer.expired(message.limits) })
-    writer.drop(message.partitions.map(({ name }) => name))
-    post({ kind: 'answer', partitions: message.partitions })
+    post({ kind: 'answer', answer: toAnswer(question) })
   } catch (error) {
     const { message: text, stack } = error as Error
     post({ kind: 'refusal', message: stack ?? text })
@@ -102,13 +104,24 @@ function toReply (result: AppendResult): WriterReply {
   return { failed: 'defect', message: error.stack ?? error.message }
 }
 
-function merge (): void {
+function toAnswer (question: Question): Answer {
+  switch (question.kind) {
+    case 'merge': return merge()
+    case 'expire': return writer.expired(question.limits)
+    case 'drop':
+      writer.drop(question.partitions.map(({ name }) => name))
+      return question.partitions
+    default: return question satisfies never
+  }
+}
+
+function merge (): boolean {
   try {
-    post({ kind: 'merged', hasMerged: writer.merge(), error: null })
+    return writer.merge()
   } catch (error) {
-    const isDamage = error instanceof DamageError
-    if (isDamage) setAside(error.partition, error.reason)
-    post({ kind: 'merged', hasMerged: false, error: isDamage ? null : (error as Error).message })
+    if (!(error instanceof DamageError)) throw error
+    setAside(error.partition, error.reason)
+    return false
   }
 }
 
