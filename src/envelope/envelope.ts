@@ -1,7 +1,7 @@
 import type { Metadata } from '../event.js'
 import { scanEnvelope, scanHead } from './scan.js'
 import type { ByteSpan, EnvelopeSpan } from './scan.js'
-import { openEnvelopes, textOf } from './split.js'
+import { openEnvelopes, parseEnvelope, textOf } from './split.js'
 import type { ParsedEnvelope } from './split.js'
 import { parseTime } from './time.js'
 
@@ -51,7 +51,8 @@ export interface BodyOutcome {
   readonly skipped: number
 }
 
-const NO_FIELDS = {}
+/** Of an event that has no indexed fields. */
+export const NO_FIELDS: ParsedEvent['fields'] = {}
 
 const KNOWN_KEYS = new Set(['time', 'host', 'source', 'sourcetype', 'index', 'event', 'fields'])
 
@@ -80,11 +81,8 @@ export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event:
 /** Whether an object is an envelope of an event and nothing else: it has `event`, and no key that HEC doesn't know. */
 export function isEnvelope (body: Uint8Array, span: EnvelopeSpan): boolean {
   if (span.event === null) return false
-  try {
-    return countUnknown(JSON.parse(textOf(body, span)) as Record<string, unknown>) === 0
-  } catch {
-    return false
-  }
+  const envelope = parseEnvelope(textOf(body, span))
+  return envelope !== null && countUnknown(envelope) === 0
 }
 
 function countUnknown (envelope: ParsedEnvelope['envelope']): number {
@@ -151,7 +149,7 @@ export function readStored (envelope: Uint8Array) {
   const span = scanEnvelope(envelope, 0)
   if (span === null) throw new Error('a stored envelope is damaged')
   const { event = null, fields } = JSON.parse(textOf(envelope, span)) as Record<string, unknown>
-  return { event, raw: () => rawOf(envelope, span, event), fields: (fields ?? {}) as Readonly<Record<string, unknown>> }
+  return { event, raw: () => rawOf(envelope, span, event), fields: (fields ?? NO_FIELDS) as Readonly<Record<string, unknown>> }
 }
 
 /** 5 MB and one byte was seen to pass on a real Splunk, 6,000,000 not (hec.md section 7). */

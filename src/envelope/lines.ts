@@ -1,5 +1,5 @@
 import type { BodyOutcome, BodyRules, Fault, ParsedEvent } from './envelope.js'
-import { isIndexAllowed, isTooLarge } from './envelope.js'
+import { isIndexAllowed, isTooLarge, NO_FIELDS } from './envelope.js'
 import { textOf } from './split.js'
 
 const LINE_FEED = 0x0a
@@ -28,8 +28,6 @@ export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: Pa
   }
   return done(null)
 }
-
-const NO_FIELDS: ParsedEvent['fields'] = {}
 
 /** Reads a stored line again, as `readStored` does an envelope. */
 export function readStoredLine (line: Uint8Array): Pick<ParsedEvent, 'event' | 'raw' | 'fields'> {

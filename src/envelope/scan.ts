@@ -67,16 +67,16 @@ export function openScanner (body: Uint8Array, start = 0): { next: () => Envelop
 
 /** The envelope that begins at `start`, or null where none does. Of a key given twice the last counts, as in JSON.parse. */
 export function scanEnvelope (body: Uint8Array, start: number): EnvelopeSpan | null {
-  return scanMembers(body, start, false)
+  return scanMembers(body, start, 'whole')
 }
 
 /** Where the `time` of the envelope that begins at `start` is, if it comes before its `event`. */
 export function scanHead (body: Uint8Array, start: number): ByteSpan | null {
-  return scanMembers(body, start, true)?.time ?? null
+  return scanMembers(body, start, 'head')?.time ?? null
 }
 
-/** `isHead`: it ends before the event, and says nothing of what comes then. */
-function scanMembers (body: Uint8Array, start: number, isHead: boolean): EnvelopeSpan | null {
+/** The head ends before the event; it says nothing of what comes then. */
+function scanMembers (body: Uint8Array, start: number, part: 'head' | 'whole'): EnvelopeSpan | null {
   if (body[start] !== OPEN_BRACE) return null
   let time: ByteSpan | null = null
   let event: ByteSpan | null = null
@@ -88,7 +88,7 @@ function scanMembers (body: Uint8Array, start: number, isHead: boolean): Envelop
     const keyEnd = skipString(body, at)
     if (keyEnd === -1) return null
     const key = keyText(body, at, keyEnd)
-    if (isHead && key === 'event') return { start, end: at, time, event, fields }
+    if (part === 'head' && key === 'event') return { start, end: at, time, event, fields }
     at = skipSpace(body, keyEnd)
     if (body[at] !== COLON) return null
     const valueStart = skipSpace(body, at + 1)

@@ -58,7 +58,7 @@ export function openEnvelopes (body: Uint8Array): { next: () => ParsedEnvelope |
     if (end === null) return null
     const span = { start: at, end }
     const text = end - at > MAX_GUESS_BYTES ? null : textOf(body, span)
-    const envelope = text !== null && isShallow(text) ? parse(text) : null
+    const envelope = text !== null && isShallow(text) ? parseEnvelope(text) : null
     if (envelope === null) wrongGuesses++
     return envelope === null ? null : { ...span, envelope }
   }
@@ -68,7 +68,7 @@ export function openEnvelopes (body: Uint8Array): { next: () => ParsedEnvelope |
     const span = scanner.next()
     if (span === null || span === 'faulty') return span
     const { start, end } = span
-    const envelope = parse(textOf(body, span))
+    const envelope = parseEnvelope(textOf(body, span))
     return envelope === null ? 'faulty' : { start, end, envelope }
   }
 
@@ -105,7 +105,8 @@ function trimEnd (body: Uint8Array): number {
   return end
 }
 
-function parse (text: string): Record<string, unknown> | null {
+/** The value of a JSON text that begins as an object; null where it is no JSON. */
+export function parseEnvelope (text: string): Record<string, unknown> | null {
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch {
