@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { open, readFile, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { z } from 'zod'
 import { AppError } from '../errors.js'
 import { copyIdMark } from './sqlite/id-mark.js'
+import { databaseBytes } from './sqlite/partition-files.js'
 import { readSummary } from './sqlite/partition.js'
+import { syncFolder } from './sync.js'
 
 const CONTROL = 'control.db'
 const EVENTS = 'events'
@@ -168,7 +170,7 @@ async function copyAll (options: BackupOptions, workDir: string): Promise<Backup
 
 /** The files of a backup, one after the other, and how far it is. */
 function openCopies ({ dataDir, signal, onProgress }: BackupOptions, workDir: string) {
-  const expected = new Map([CONTROL, ...partitionsOf(dataDir)].map(path => [path, bytesOf(join(dataDir, path))]))
+  const expected = new Map([CONTROL, ...partitionsOf(dataDir)].map(path => [path, databaseBytes(join(dataDir, path))]))
   const expectedOf = (path: string) => expected.get(path) ?? 0
   const expectedBytes = [...expected.values()].reduce((sum, size) => sum + size, 0)
   const files: BackupManifest['files'] = []
@@ -214,11 +216,6 @@ function openCopies ({ dataDir, signal, onProgress }: BackupOptions, workDir: st
 /** Every database of the events' folder, whatever its name says. */
 function partitionsOf (dataDir: string): string[] {
   return (namesIn(join(dataDir, EVENTS)) ?? []).filter(name => name.endsWith('.db')).sort().map(name => `${EVENTS}/${name}`)
-}
-
-/** At most so many bytes the copy has. */
-function bytesOf (path: string): number {
-  return [path, `${path}-wal`].reduce((sum, one) => sum + (statSync(one, { throwIfNoEntry: false })?.size ?? 0), 0)
 }
 
 async function checkSpace (dir: string, neededBytes: number): Promise<void> {
@@ -287,15 +284,6 @@ function publish (targetDir: string, isMade: boolean): void {
   rmdirSync(workDir)
   syncFolder(targetDir)
   if (isMade) syncFolder(dirname(targetDir))
-}
-
-function syncFolder (dir: string): void {
-  const folder = openSync(dir, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
 }
 
 /** Of the file system or of SQLite: what its message says is all that there is to say. */

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { syncFolder } from '../sync.js'
 
 /** Ids are reserved in such runs, so that the file is written once in a million events. */
 const RUN = 1 << 20
@@ -55,12 +56,7 @@ function write (path: string, value: number): void {
     closeSync(file)
   }
   renameSync(temporary, path)
-  const folder = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(folder) // or the rename may not outlive a power failure
-  } finally {
-    closeSync(folder)
-  }
+  syncFolder(dirname(path))
 }
 
 /** Writes the mark of one data folder, raised, into another, which is a copy of it. */

@@ -43,8 +43,12 @@ export function partitionNames (dir: string, ending: 'db' | Ending = 'db'): stri
 
 /** Of the file and its WAL. */
 export function partitionBytes (dir: string, name: string, ending: 'db' | Ending = 'db'): number {
-  const path = join(dir, `${name}.${ending}`)
-  return fileBytes(path) + fileBytes(`${path}-wal`)
+  return databaseBytes(join(dir, `${name}.${ending}`))
+}
+
+/** Of a database's file and its WAL, as far as they are there. A copy has at most as many. */
+export function databaseBytes (path: string): number {
+  return [path, `${path}-wal`].reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0)
 }
 
 /** Gives a partition that nobody writes another ending. Whoever reads it can go on. Throws where somebody has put a damaged one there before. */
@@ -75,8 +79,4 @@ export function removePartition (dir: string, name: string): void {
 
 export function isThere (path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-function fileBytes (path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
