@@ -72,7 +72,7 @@ t.test('small blocks become large ones, with the same events and the same rows, 
     const small = counts.map((count, i) => ({ count, next: counts[i + 1] ?? 0 })).filter(({ count, next }) => next > 0 && count + next < MAX_BLOCK_EVENTS / 2)
     t.ok(small.reduce((sum, { count }) => sum + count, 0) < MAX_BLOCK_EVENTS, 'what is left small is less than a block')
     close()
-  }), { numRuns: 15 })
+  }), { numRuns: 40 })
   t.ok(merges > 10, `${merges} merges`)
 })
 
