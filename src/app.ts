@@ -13,6 +13,8 @@ import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
 import { findingRoutes } from './api/findings.js'
+import type { LedgerRouteDeps } from './api/ledger.js'
+import { ledgerRoutes } from './api/ledger.js'
 import { openapiOptions } from './api/openapi.js'
 import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
@@ -32,7 +34,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly findKey: FindKey
@@ -115,6 +117,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(eventRoutes, deps)
     await api.register(searchRoutes, deps)
     await api.register(detectionRoutes, deps)
+    await api.register(ledgerRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)

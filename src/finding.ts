@@ -33,6 +33,30 @@ export const FindingBody = z.object({
 })
 export type FindingBody = z.infer<typeof FindingBody>
 
+const CHANGE_REASONS = ['late_events', 'definition', 'again'] as const
+/** Late events came; the detection is another than before; somebody asked for it. */
+export type ChangeReason = typeof CHANGE_REASONS[number]
+
+/** What a revision says that the one before did not. */
+export const FindingChange = z.object({
+  reason: z.enum(CHANGE_REASONS),
+  row: z.enum(['changed', 'gone', 'back']).describe('gone: the evaluation gave the row no more; back: it does again'),
+  fields: z.array(z.object({
+    field: z.string(),
+    before: z.unknown().describe('of a field that has several values, or had, how many'),
+    after: z.unknown(),
+    added: z.array(z.string()).describe('values that the field had not; at most 20, of 200 characters'),
+    removed: z.array(z.string()),
+  })).describe('of the row, at most 50; risk_score is the score'),
+  late: z.object({
+    event_count: z.number().int().describe('events that came after the evaluation before; at most 100 are counted'),
+    max_seconds: z.number().describe('the longest time from an event to its arrival'),
+    nodes: z.array(z.string()).describe('that they came from; at most 5'),
+  }).nullable(),
+  text: z.string().describe('the same in one line'),
+})
+export type FindingChange = z.infer<typeof FindingChange>
+
 /** A finding as the API shows it. */
 export const Finding = FindingBody.extend({
   id: z.string(),
@@ -43,6 +67,8 @@ export const Finding = FindingBody.extend({
   created_at: z.string(),
   updated_at: z.string(),
   run: z.string().describe('the run that gave this revision'),
+  gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more; null while it does'),
+  change: FindingChange.nullable().describe('what this revision says that the one before did not; null of the first'),
 }).meta({ id: 'Finding' })
 export type Finding = z.infer<typeof Finding>
 
@@ -55,6 +81,14 @@ export const Evidence = z.object({
 export type Evidence = z.infer<typeof Evidence>
 
 export const FindingDetail = Finding.extend({ evidence: Evidence.nullable() }).meta({ id: 'FindingDetail' })
+
+export const FindingRevision = FindingBody.extend({
+  revision: z.number().int(),
+  created_at: z.string(),
+  run: z.string(),
+  change: FindingChange.nullable(),
+}).meta({ id: 'FindingRevision' })
+export type FindingRevision = z.infer<typeof FindingRevision>
 
 /** Bounds of Splunk's severities (spl-semantics.md R106). */
 export function severityOf (score: number): z.infer<typeof Severity> {

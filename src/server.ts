@@ -11,6 +11,7 @@ import type { Config } from './config.js'
 import { ConfigError } from './config.js'
 import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
+import { openDefinitions } from './detect/definitions.js'
 import { openDetections } from './detect/detections.js'
 import { openLedger } from './detect/ledger.js'
 import { toRfc3339 } from './event.js'
@@ -34,6 +35,7 @@ import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
+import type { DroppedPartition } from './store/events.js'
 import type { DiskSpace } from './store/disk.js'
 import { openDisk } from './store/disk.js'
 import { lockDataDir } from './store/lock.js'
@@ -66,6 +68,8 @@ const FOLDERS_LOOK_MS = 5_000
 
 /** How often it is looked how much room the disk has. */
 const DISK_LOOK_MS = 1_000
+
+const DAY_US = 86_400_000_000
 
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
@@ -131,6 +135,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   setMaxListeners(0, stop.signal) // every loop and every search under way listens
   const ledger = openLedger({
     events,
+    definitions: openDefinitions(detectionStore),
     findings,
     detections,
     detectionStore,
@@ -145,6 +150,9 @@ export async function openServer (config: Config, { clock, log, version, statfs 
         if (failure !== null) log.error({ err: failure, detection_id, slot_ms }, 'detection run failed')
         else if (created + revised > 0) log.info({ detection_id, slot_ms, row_count, created, revised }, 'detection run found something')
         if (warnings.length > 0) log.warn({ detection_id, slot_ms, warnings }, 'a detection run has warnings')
+      },
+      defect (err) {
+        if (!stop.signal.aborted) log.error({ err }, 'the ledger could not be worked on')
       },
     },
   })
@@ -171,6 +179,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     events,
     detections,
     ledger,
+    ledgerStore,
     findings,
     macros: detections.macros,
     knowledge: detections.knowledge,
@@ -206,12 +215,14 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     log,
   })
 
-  async function turn (nowMs: number): Promise<number> {
-    try {
-      return await ledger.turn(nowMs)
-    } catch (err) {
-      if (!stop.signal.aborted) log.error({ err }, 'the ledger could not be worked on')
-      return nowMs + LEDGER_PAUSE_MS
+  function turnOfLedger (work: (nowMs: number) => number | Promise<number>) {
+    return async (nowMs: number): Promise<number> => {
+      try {
+        return await work(nowMs)
+      } catch (err) {
+        if (!stop.signal.aborted) log.error({ err }, 'the ledger could not be worked on')
+        return nowMs + LEDGER_PAUSE_MS
+      }
     }
   }
 
@@ -257,11 +268,20 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   }
 
   async function retain (nowMs: number): Promise<void> {
-    for (const partition of await events.retain(nowMs, disk.state().isFull ? 'full' : 'roomy')) {
+    for (const partition of await events.retain(nowMs, disk.state().isFull ? 'full' : 'roomy', keepDropped)) {
       const { name, reason, events, bytes, minTimeUs, maxTimeUs } = partition
       const [earliest, latest] = [minTimeUs, maxTimeUs].map(timeUs => timeUs === null ? null : toRfc3339(timeUs))
       storeMetrics.dropped(partition)
       log.info({ partition: name, reason, events, bytes, earliest, latest }, 'a partition was dropped')
+    }
+  }
+
+  /** Before they are gone: no window that held some of their events is evaluated again. */
+  function keepDropped (partitions: readonly DroppedPartition[]): void {
+    for (const { name, reason, events: count, minTimeUs, maxTimeUs, arrivedBeforeUs } of partitions) {
+      // An event from the future, which anybody can send, is not to hold up the windows that are still to come.
+      const latestUs = maxTimeUs === null ? null : Math.min(maxTimeUs + 1, arrivedBeforeUs + DAY_US)
+      ledgerStore.addDropped({ name, reason, events: count, earliestUs: minTimeUs, latestUs, nowMs: clock.now() })
     }
   }
 
@@ -293,7 +313,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turn, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */
@@ -311,6 +331,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       clearInterval(cutOff)
       const backupStopped = backups.close() // which may take a sync of its file; the events don't wait for that
       await loop
+      await ledger.settled()
       await turnUsage(clock.now())
       await events.close()
       control.close()

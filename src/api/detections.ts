@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ActiveDetection } from '../detect/active.js'
+import { runnable } from '../detect/active.js'
 import type { Detections } from '../detect/detections.js'
 import { explainRow } from '../detect/explain.js'
 import { columnsOf, rowToJson } from '../detect/findings.js'
@@ -84,7 +85,7 @@ const RunView = z.object({
   status: z.enum(['succeeded', 'failed']),
   row_count: z.number().int(),
   scanned_events: z.number().int(),
-  findings: z.object({ created: z.number().int(), revised: z.number().int(), unchanged: z.number().int() }),
+  findings: z.object({ created: z.number().int(), revised: z.number().int(), unchanged: z.number().int(), gone: z.number().int().optional().describe('findings of this slot whose rows are there no more; missing where there are none') }),
   started_at: z.string(),
   finished_at: z.string(),
   warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
@@ -224,11 +225,6 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
   })
 }
 
-function runnable ({ compiled, errors }: ActiveDetection) {
-  if (compiled === null) throw new AppError('invalid', `the detection has errors: ${errors.map(({ message }) => message).join('; ')}`)
-  return compiled
-}
-
 /** A slot is a whole second. */
 function slotMsOf (scheduled: TimeInput, time: TimeContext): number {
   const { earliestUs } = resolveWindow({ earliest: scheduled }, time)
@@ -280,7 +276,7 @@ function toRunView (run: RunRecord): z.infer<typeof RunView> {
     status: run.status,
     row_count: run.row_count,
     scanned_events: run.scanned_events,
-    findings: { created: run.created, revised: run.revised, unchanged: run.unchanged },
+    findings: { created: run.created, revised: run.revised, unchanged: run.unchanged, ...(run.gone > 0 ? { gone: run.gone } : {}) },
     started_at: new Date(run.started_ms).toISOString(),
     finished_at: new Date(run.finished_ms).toISOString(),
     warnings: [...run.warnings],

@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { toMicroseconds } from '../event.js'
 import { AppError } from '../errors.js'
-import { Finding, FindingDetail, FindingStatus } from '../finding.js'
+import { Finding, FindingDetail, FindingRevision, FindingStatus } from '../finding.js'
 import type { FindingStore } from '../store/control/findings.js'
 import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
@@ -56,5 +56,22 @@ export async function findingRoutes (app: FastifyInstance, { findings, time }: {
     const finding = findings.get(params.id)
     if (finding === undefined) throw new AppError('not_found', 'there is no such finding')
     return { ...finding, evidence: findings.evidence(params.id) }
+  })
+
+  routes.get('/findings/:id/revisions', {
+    schema: {
+      summary: 'What was said of a finding, and what changed; newest first',
+      tags: ['findings'],
+      params: z.strictObject({ id: z.string().min(1).max(100) }),
+      querystring: Page.omit({ count: true }),
+      response: { 200: pageOf(FindingRevision), ...problemReplies },
+    },
+  }, async ({ params, query }) => {
+    if (findings.get(params.id) === undefined) throw new AppError('not_found', 'there is no such finding')
+    const limit = limitOf(query)
+    const [before] = query.cursor === undefined ? [undefined] : readCursor(query.cursor, z.tuple([z.number().int()]))
+    const found = findings.revisions(params.id, limit + 1, before)
+    const page = found.slice(0, limit)
+    return { items: page, next_cursor: found.length > limit ? toCursor([page.at(-1)!.revision]) : null }
   })
 }

@@ -176,7 +176,7 @@ function totalBytes (paths: readonly string[], files: readonly string[]): number
 }
 
 /** Gives how many slots were run. */
-async function runDetections (detections: readonly CompiledDefinition[], deps: RunDeps, { context, events, progress, complain }: Scan): Promise<number> {
+async function runDetections (detections: readonly CompiledDefinition[], deps: Omit<RunDeps, 'definitions'>, { context, events, progress, complain }: Scan): Promise<number> {
   const stretch = await findStretch(events, context.signal)
   if (stretch === null) return 0
   const { firstUs, lastUs } = stretch

@@ -1,6 +1,7 @@
 import type { Override } from '../config.js'
 import type { Definition, Detection, Schedule } from '../detection.js'
 import { DEFAULT_SCHEDULE } from '../detection.js'
+import { AppError } from '../errors.js'
 import { SplError } from '../spl/errors.js'
 import type { DataModel, Knowledge } from '../spl/knowledge.js'
 import type { Macros } from '../spl/macro.js'
@@ -65,6 +66,12 @@ export function activate (loaded: LoadedDetection, stored: DetectionSetting, sur
     warnings: [...loaded.warnings, ...warnings],
     notes: loaded.notes,
   }
+}
+
+/** Throws AppError `invalid` where the detection can't run. */
+export function runnable ({ compiled, errors }: ActiveDetection): CompiledDefinition {
+  if (compiled === null) throw new AppError('invalid', `the detection has errors: ${errors.map(({ message }) => message).join('; ')}`)
+  return compiled
 }
 
 /** The configuration over the API over the file over the defaults. */

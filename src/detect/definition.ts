@@ -7,15 +7,19 @@ import type { LookupTable } from '../spl/lookup.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { compileSearch } from './search.js'
 
-/** A definition, ready to run. */
-export interface CompiledDefinition {
-  readonly hash: string
-  readonly definition: Definition
-  readonly plan: SearchPlan
+/** A schedule, ready to be asked. */
+export interface CompiledSchedule {
   /** The slot after a time; epoch milliseconds. */
   readonly nextSlot: (afterMs: number) => number
   /** The window of a slot, from the slot alone. */
   readonly windowOf: (slotMs: number) => Window
+}
+
+/** A definition, ready to run. */
+export interface CompiledDefinition extends CompiledSchedule {
+  readonly hash: string
+  readonly definition: Definition
+  readonly plan: SearchPlan
 }
 
 /** A schedule that is none: an unknown cron expression or time modifier, or a window that ends before it begins. */
@@ -28,7 +32,16 @@ export type LookupOf = (hash: string) => LookupTable
 
 /** Throws SplError for the search and ScheduleError for the schedule. */
 export function compileDefinition (definition: Definition, lookupOf: LookupOf): CompiledDefinition {
-  const { schedule: { cron, earliest, latest }, time_zone: timeZone } = definition
+  const schedule = compileSchedule(definition)
+  const plan = compileSearch(definition.search, new Map(), {
+    dataModels: new Map(Object.entries(definition.data_models)),
+    lookups: new Map(Object.entries(definition.lookups).map(([name, hash]) => [name, lookupOf(hash)])),
+  })
+  return { hash: hashOf(definition), definition, plan, ...schedule }
+}
+
+/** Throws ScheduleError. */
+export function compileSchedule ({ schedule: { cron, earliest, latest }, time_zone: timeZone }: Pick<Definition, 'schedule' | 'time_zone'>): CompiledSchedule {
   const nextSlot = parseCron(cron, timeZone)
   if (nextSlot === null) throw new ScheduleError(`"${cron}" is no cron expression of five fields that ever comes due`)
   const windowOf = (slotMs: number): Window => ({
@@ -37,11 +50,7 @@ export function compileDefinition (definition: Definition, lookupOf: LookupOf): 
   })
   const sample = windowOf(nextSlot(0))
   if (sample.earliestUs >= sample.latestUs) throw new ScheduleError(`the window from ${earliest} to ${latest} holds no time`)
-  const plan = compileSearch(definition.search, new Map(), {
-    dataModels: new Map(Object.entries(definition.data_models)),
-    lookups: new Map(Object.entries(definition.lookups).map(([name, hash]) => [name, lookupOf(hash)])),
-  })
-  return { hash: hashOf(definition), definition, plan, nextSlot, windowOf }
+  return { nextSlot, windowOf }
 }
 
 /** SHA-256 of the definition's JSON, whose members are always in one order. */

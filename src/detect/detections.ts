@@ -47,7 +47,7 @@ export function openDetections ({ files, overrides, macros: firstMacros, knowled
     const { id } = failed
     const definition = last?.compiled?.definition ?? store.lastDefinition(id)
     if (definition === undefined) return failed
-    const own = last?.detection ?? { enabled_by_default: store.enabledSince(id) !== null, schedule: definition.schedule }
+    const own = last?.detection ?? { enabled_by_default: store.openPeriod(id) !== undefined, schedule: definition.schedule }
     const settings = settingsOf(id, own, store.setting(id), overrides)
     const tables = [...last?.compiled?.plan.lookups.values() ?? []] // it may never have run, so that none is kept yet
     try {

@@ -8,7 +8,7 @@ import type { SearchPlan } from '../spl/plan.js'
 import { contributingPredicate } from '../spl/plan.js'
 import { allOf, lacks } from '../spl/predicate.js'
 import type { EventStore, Position } from '../store/events.js'
-import { binOf, EVERY } from './evidence.js'
+import { binOf, EVERY, toIndexed } from './evidence.js'
 import { countEvents } from './search.js'
 
 const NOWHERE = { start: 0, end: 0 }
@@ -85,7 +85,5 @@ function keyTerm (plan: SearchPlan, field: Extract<SearchPlan['identity'], { kin
 /** Where the configuration calculates a field, what the envelope has of it counts as added too: the built-in tables know nothing of it. */
 function isAdded (event: Event, name: string, own: Fields): boolean {
   if (!Object.hasOwn(event.fields as object, name)) return false
-  const { host, source, sourcetype, index, raw } = event
-  const payload = own.toPayload(event.event, sourcetype)
-  return own.fieldOf({ host, source, sourcetype, index, raw: () => raw, payload, fields: {}, timeUs: toMicroseconds(event.time) }, name) === undefined
+  return own.fieldOf({ ...toIndexed(event, own), fields: {} }, name) === undefined
 }

@@ -14,6 +14,7 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
   const twins = new Counter({ name: 'hecate_detection_twin_rows_total', help: 'Rows whose key another row of the run had too.', labelNames, registers })
   registerGauge(registry, 'hecate_ledger_owed_slots', 'Slots that are owed and have not failed.', () => ledger.counts().owed)
   registerGauge(registry, 'hecate_ledger_failed_slots', 'Slots whose last run failed.', () => ledger.counts().failed)
+  registerGauge(registry, 'hecate_ledger_late_slots', 'Slots that are evaluated again soon, because events came late.', () => ledger.counts().late)
   registerGauge(registry, 'hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed; 0 without.', () => {
     const oldestMs = ledger.counts().oldest_owed_ms
     return oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000

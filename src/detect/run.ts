@@ -1,12 +1,16 @@
 import type { Window } from '../event.js'
 import { AppError } from '../errors.js'
+import type { ChangeReason } from '../finding.js'
 import { saysTheSame } from '../finding.js'
 import type { SearchPlan } from '../spl/plan.js'
 import type { FindingDraft, FindingStore, RunRecord } from '../store/control/findings.js'
+import type { RunnableSlot } from '../store/control/ledger.js'
 import type { EventStore, Position, SearchResult } from '../store/events.js'
 import type { CompiledDefinition } from './definition.js'
+import type { Definitions } from './definitions.js'
 import type { RowFinding } from './findings.js'
-import { findEvidence } from './evidence.js'
+import { toAppearance, toChange } from './change.js'
+import { findEvidence, findLate } from './evidence.js'
 import { toFindings } from './findings.js'
 
 /** A run that gives more rows is refused: they are no findings that anybody could read. */
@@ -14,6 +18,7 @@ export const MAX_ROWS = 10_000
 
 export interface RunDeps {
   readonly events: EventStore
+  readonly definitions: Pick<Definitions, 'get'>
   readonly findings: FindingStore
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -28,35 +33,49 @@ export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, '
   return result
 }
 
+/** What the ledger says of a run that is to be. */
+export interface RunOptions {
+  /** Events of the window were dropped before. */
+  readonly isShort: boolean
+  /** When to try again after a failure at a time. */
+  readonly nextTryMs: (nowMs: number) => number
+}
+
 /**
  * Evaluates one slot and commits what it gives: findings, the run and the slot's position, in one transaction. A failure is
  * committed too, with the time of the next try, and is the run's status.
  */
-export async function runSlot (compiled: CompiledDefinition, slotMs: number, nextTryMs: (nowMs: number) => number, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
-  const { events, findings, now, newId } = deps
-  const window = compiled.windowOf(slotMs)
+export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs }: RunOptions, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
+  const { events, definitions, findings, now, newId } = deps
+  const { slot_ms: slotMs } = slot
+  const window = { earliestUs: slot.earliest_us, latestUs: slot.latest_us }
   const base = {
-    id: newId(), detection_id: compiled.definition.detection_id, slot_ms: slotMs, definition_hash: compiled.hash,
+    id: newId(), detection_id: slot.detection_id, slot_ms: slotMs, definition_hash: slot.definition_hash,
     earliest_us: window.earliestUs, latest_us: window.latestUs, started_ms: now(),
   }
   try {
+    const compiled = definitions.get(slot.definition_hash)
     const position = events.position() // what the run sees, however long it takes
     const { rows, scannedEvents, warnings: ofSearch } = await evaluate(compiled, slotMs, window, position, deps)
     const { findings: found, twins } = compiled.definition.type === 'Hunting' // its rows are all that it gives
       ? { findings: [], twins: 0 }
       : toFindings(compiled.definition, compiled.plan, rows, slotMs, window)
-    const warnings = [...ofSearch, ...twins > 0 ? [`rows with the key of another: ${twins}; their findings are told apart by their order`] : []]
+    const warnings = [
+      ...ofSearch,
+      ...twins > 0 ? [`rows with the key of another: ${twins}; their findings are told apart by their order`] : [],
+      ...isShort ? ['events of the window had been dropped before'] : [],
+    ]
     const drafts: FindingDraft[] = []
-    for (const one of found) drafts.push(await toDraft(one, compiled.plan, window, position, deps))
+    for (const one of found) drafts.push(await toDraft(one, { slot, plan: compiled.plan, window, position }, deps))
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
-    }, position, drafts, events.isAfter)
+    }, { position, drafts, slot, isShort, isAfter: events.isAfter, appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
     return { run, twins, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one
     const finishedMs = now()
     const run: RunRecord = {
-      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, revised: 0, unchanged: 0,
+      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, revised: 0, unchanged: 0, gone: 0,
       error: error instanceof Error ? error.message : String(error), warnings: [],
     }
     findings.failRun(run, nextTryMs(finishedMs))
@@ -64,9 +83,20 @@ export async function runSlot (compiled: CompiledDefinition, slotMs: number, nex
   }
 }
 
-/** With its events, where the row is new or says something new. */
-async function toDraft ({ id, body, row }: RowFinding, plan: SearchPlan, window: Window, position: Position, deps: RunDeps): Promise<FindingDraft> {
-  const before = deps.findings.body(id)
-  const isKnown = before !== undefined && saysTheSame(before, body)
-  return { id, body, evidence: isKnown ? null : await findEvidence(plan, row, window, position, deps) }
+interface DraftContext { readonly slot: RunnableSlot, readonly plan: SearchPlan, readonly window: Window, readonly position: Position }
+
+/** With its events, where the row is new or says something new, and with what is new where it was known. */
+async function toDraft ({ id, body, row }: RowFinding, { slot, plan, window, position }: DraftContext, deps: RunDeps): Promise<FindingDraft> {
+  const before = deps.findings.last(id)
+  if (before !== undefined && saysTheSame(before.body, body)) return { id, body, evidence: null, change: null }
+  const evidence = await findEvidence(plan, row, window, position, deps)
+  if (before === undefined) return { id, body, evidence, change: null }
+  const late = slot.position === null ? null : await findLate(plan, row, window, { after: slot.position, position }, deps)
+  return { id, body, evidence, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }) }
+}
+
+/** Why a slot that was evaluated is evaluated again. */
+function reasonOf ({ definition_hash: hash, position, late_due_ms: lateDueMs }: RunnableSlot, hashBefore: string | null): ChangeReason {
+  if (hashBefore !== null && hash !== hashBefore) return 'definition'
+  return position === null || lateDueMs === null ? 'again' : 'late_events'
 }

@@ -21,7 +21,7 @@ export async function findStretch (events: EventStore, signal: AbortSignal): Pro
  * Runs every slot whose window meets the stretch, oldest first, as the ledger does. Slots whose window holds no event are passed over
  * where the search says nothing of those: a log may span years.
  */
-export async function * scanSlots (compiled: CompiledDefinition, { firstUs, lastUs }: Stretch, deps: RunDeps): AsyncGenerator<Awaited<ReturnType<typeof runSlot>>> {
+export async function * scanSlots (compiled: CompiledDefinition, { firstUs, lastUs }: Stretch, deps: Omit<RunDeps, 'definitions'>): AsyncGenerator<Awaited<ReturnType<typeof runSlot>>> {
   const { windowOf, nextSlot, plan } = compiled
   const nextEventUs = openTimeline(deps)
   let slotMs = firstSlotEndingAfter(compiled, firstUs)
@@ -33,7 +33,8 @@ export async function * scanSlots (compiled: CompiledDefinition, { firstUs, last
       slotMs = firstSlotEndingAfter(compiled, timeUs)
       continue
     }
-    yield await runSlot(compiled, slotMs, nowMs => nowMs, deps)
+    const slot = { detection_id: compiled.definition.detection_id, slot_ms: slotMs, definition_hash: compiled.hash, earliest_us: earliestUs, latest_us: latestUs, position: null, late_due_ms: null }
+    yield await runSlot(slot, { isShort: false, nextTryMs: nowMs => nowMs }, { ...deps, definitions: { get: () => compiled } })
     slotMs = nextSlot(slotMs)
   }
 }

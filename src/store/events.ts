@@ -49,6 +49,8 @@ export interface SearchOptions {
   readonly position: Position
   /** Zone for what shows times as text (`convert ctime`). */
   readonly timeZone: string
+  /** Only events that became visible after it; all where it is missing. */
+  readonly since?: Position
   /** What now() gives: when the search starts, of a scheduled one its slot. Epoch milliseconds. */
   readonly nowMs: number
   /** Rows beyond it are not returned. */
@@ -76,6 +78,8 @@ export interface FindOptions {
   readonly position: Position
   readonly order: EventOrder
   readonly limit: number
+  /** Only events that became visible after it; all where it is missing. */
+  readonly since?: Position
   readonly after?: { readonly timeUs: number, readonly id: number } | undefined
   readonly signal?: AbortSignal
 }
@@ -111,6 +115,8 @@ export interface DroppedPartition {
   readonly bytes: number
   readonly minTimeUs: number | null
   readonly maxTimeUs: number | null
+  /** When the day of their arrival ended; epoch microseconds. */
+  readonly arrivedBeforeUs: number
 }
 
 /** The only way to events. Positions are opaque outside. */
@@ -130,8 +136,10 @@ export interface EventStore {
   stats (): EventStoreStats
   /** Oldest first. */
   partitions (): readonly PartitionStatus[]
-  /** Drops what is too old or too much by now. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`. */
-  retain (nowMs: number, disk: 'full' | 'roomy'): Promise<readonly DroppedPartition[]>
+  /**
+   * Drops what is too old or too much by now; `beforeDrop` is told before it is gone. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`.
+   */
+  retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]>
   /** Why no more events can be taken until a restart; null while all is well. */
   failure (): Error | null
   /** Ends searches, commits what was accepted, closes the files. */

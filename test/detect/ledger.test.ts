@@ -28,7 +28,7 @@ t.test('G45: a slot that was missed while the server was down is done after the 
   t.equal(after.ledgerStore.slot(LITERAL, at('12:00:00'))?.state, 'owed', 'the ledger says so before anything runs')
   await after.ledger.turn(clock.now())
 
-  t.match(after.ledgerStore.slot(LITERAL, at('12:00:00')), { state: 'done', row_count: 1, manual: 0 })
+  t.match(after.ledgerStore.slot(LITERAL, at('12:00:00')), { state: 'done', row_count: 1, origin: 'schedule' })
   const { items } = (await after.app.inject({ url: '/api/v1/findings', headers: bearer })).json() as { items: Finding[] }
   t.strictSame(items.map(({ result }) => result), G45.runs[0]!.literal)
   t.strictSame(items[0]!.window, { earliest: '2026-03-10T10:50:00.000Z', latest: '2026-03-10T11:50:00.000Z' })
@@ -49,7 +49,7 @@ t.test('now() in a detection is its slot, whenever that runs', async t => {
   t.match(items, [{ result: { now: at('12:00:00') / 1000 } }])
 })
 
-t.test('after a longer outage every slot is done, oldest first', async t => {
+t.test('after a longer outage the slot that has just come due is done, then every other, oldest first', async t => {
   const dataDir = tempDir(t)
   const clock = clockAt('06:30:00')
   const before = await testApp(t, { dataDir, now: clock.now })
@@ -62,8 +62,8 @@ t.test('after a longer outage every slot is done, oldest first', async t => {
 
   while (await after.ledger.turn(clock.now()) <= clock.now());
 
-  t.strictSame(ran, ['07', '08', '09', '10', '11', '12'].map(hour => at(`${hour}:00:00`)))
-  t.strictSame(after.ledgerStore.counts(), { owed: 0, failed: 0, oldest_owed_ms: null })
+  t.strictSame(ran, ['12', '07', '08', '09', '10', '11'].map(hour => at(`${hour}:00:00`)))
+  t.strictSame(after.ledgerStore.counts(), { owed: 0, failed: 0, late: 0, oldest_owed_ms: null })
 })
 
 t.test('the ledger begins with the first slot after the detection was enabled, and pauses with it', async t => {
@@ -96,7 +96,7 @@ t.test('a change of the schedule neither skips nor doubles a slot', async t => {
   clock.set('09:10:00')
   while (await server.ledger.turn(clock.now()) <= clock.now());
 
-  t.strictSame(ran, ['07:00', '08:00', '08:30', '09:00'])
+  t.strictSame(ran, ['09:00', '07:00', '08:00', '08:30'])
   t.not(server.ledgerStore.slot(LITERAL, at('08:00:00'))?.definition_hash, server.ledgerStore.slot(LITERAL, at('08:30:00'))?.definition_hash)
 })
 
@@ -132,7 +132,8 @@ t.test('what a process left running is owed to the next one', async t => {
   const clock = clockAt('11:30:00')
   const before = await testApp(t, { dataDir, now: clock.now })
   before.ledger.complete(clock.now())
-  before.ledgerStore.oweManual(LITERAL, before.detections.get(LITERAL).compiled!.hash, at('11:00:00'))
+  const { hash, windowOf } = before.detections.get(LITERAL).compiled!
+  before.ledgerStore.oweOther(LITERAL, 'manual', { slotMs: at('11:00:00'), definitionHash: hash, window: windowOf(at('11:00:00')) })
   before.ledgerStore.start(LITERAL, at('11:00:00'))
   await before.close()
 
@@ -160,7 +161,7 @@ t.test('a slot is evaluated again with the definition that it was first run with
   t.match(other, { row_count: 0 })
 })
 
-t.test('a detection that was removed is owed nothing from then on', async t => {
+t.test('a detection whose file is gone at a start is owed what came due until then, and nothing more', async t => {
   const dataDir = tempDir(t)
   const clock = clockAt('06:30:00')
   const before = await testApp(t, { dataDir, now: clock.now })
@@ -169,6 +170,8 @@ t.test('a detection that was removed is owed nothing from then on', async t => {
   clock.set('08:30:00')
   const without = await testApp(t, { dataDir, now: clock.now, files: [] })
   without.ledger.complete(clock.now())
+  while (await without.ledger.turn(clock.now()) <= clock.now());
+  t.strictSame(without.ledgerStore.list({ fromMs: 0, toMs: Infinity }, 10).filter(slot => slot.detection_id === LITERAL).map(({ slot_ms: slotMs, state }) => [slotMs, state]), [[at('07:00:00'), 'done'], [at('08:00:00'), 'done']])
   t.equal(await without.ledger.turn(clock.now()), Infinity)
   await without.close()
   clock.set('10:30:00')

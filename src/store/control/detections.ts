@@ -11,6 +11,15 @@ export interface DetectionSetting {
   readonly latest: string | null
 }
 
+/** A definition of a detection was in force from a time on, up to another; null while it lasts. */
+export interface EnabledPeriod {
+  readonly detection_id: string
+  readonly from_ms: number
+  readonly to_ms: number | null
+  /** Null of a period from before that was kept. */
+  readonly definition_hash: string | null
+}
+
 /** Detections' settings, definitions and enabled periods in control.db. */
 export function openDetectionStore (db: Database.Database) {
   const selectSetting = db.prepare<[string], DetectionSetting>('SELECT * FROM detection_setting WHERE detection_id = ?')
@@ -29,13 +38,16 @@ export function openDetectionStore (db: Database.Database) {
   const putLookup = db.prepare<[string, string, number]>('INSERT INTO lookup (hash, body, created_ms) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING')
   const hasLookup = db.prepare<[string], number>('SELECT 1 FROM lookup WHERE hash = ?').pluck()
   const selectLookup = db.prepare<[string], string>('SELECT body FROM lookup WHERE hash = ?').pluck()
-  const selectOpenPeriod = db.prepare<[string], number>('SELECT from_ms FROM enabled_period WHERE detection_id = ? AND to_ms IS NULL').pluck()
-  const insertPeriod = db.prepare<[string, number]>(`
-    INSERT INTO enabled_period (detection_id, from_ms) VALUES (?, ?)
-    ON CONFLICT (detection_id, from_ms) DO UPDATE SET to_ms = NULL
+  const selectOpenPeriod = db.prepare<[string], EnabledPeriod>('SELECT * FROM enabled_period WHERE detection_id = ? AND to_ms IS NULL')
+  const insertPeriod = db.prepare<[string, number, string]>(`
+    INSERT INTO enabled_period (detection_id, from_ms, definition_hash) VALUES (?, ?, ?)
+    ON CONFLICT (detection_id, from_ms) DO UPDATE SET to_ms = NULL, definition_hash = excluded.definition_hash
   `)
-  const closePeriod = db.prepare<[number, string]>('UPDATE enabled_period SET to_ms = ? WHERE detection_id = ? AND to_ms IS NULL')
-  const selectOpen = db.prepare<[], string>('SELECT detection_id FROM enabled_period WHERE to_ms IS NULL').pluck()
+  const closePeriod = db.prepare<[number, string]>('UPDATE enabled_period SET to_ms = max(from_ms, ?) WHERE detection_id = ? AND to_ms IS NULL')
+  const namePeriod = db.prepare<[string, string]>('UPDATE enabled_period SET definition_hash = ? WHERE detection_id = ? AND to_ms IS NULL')
+  const movePeriod = db.prepare<[number, string]>('UPDATE OR REPLACE enabled_period SET from_ms = ? WHERE detection_id = ? AND to_ms IS NULL')
+  const selectOpen = db.prepare<[], EnabledPeriod>('SELECT * FROM enabled_period WHERE to_ms IS NULL ORDER BY detection_id')
+  const selectPeriods = db.prepare<[string], EnabledPeriod>('SELECT * FROM enabled_period WHERE detection_id = ? ORDER BY from_ms')
   return {
     setting: (detectionId: string): DetectionSetting => {
       return selectSetting.get(detectionId) ?? { detection_id: detectionId, enabled: null, cron: null, earliest: null, latest: null }
@@ -64,18 +76,24 @@ export function openDetectionStore (db: Database.Database) {
       const body = selectLastDefinition.get(detectionId)
       return body === undefined ? undefined : Definition.parse(JSON.parse(body))
     },
-    /** Since when the detection is enabled, epoch milliseconds; null while it is disabled. */
-    enabledSince: (detectionId: string): number | null => selectOpenPeriod.get(detectionId) ?? null,
-    /** Opens or closes the enabled period at `nowMs`, where that changes something. */
-    setEnabled: db.transaction((detectionId: string, enabled: boolean, nowMs: number) => {
-      const isEnabled = selectOpenPeriod.get(detectionId) !== undefined
-      if (enabled && !isEnabled) insertPeriod.run(detectionId, nowMs)
-      if (!enabled && isEnabled) closePeriod.run(nowMs, detectionId)
+    /** The period that lasts, of a detection that is enabled. */
+    openPeriod: (detectionId: string): EnabledPeriod | undefined => selectOpenPeriod.get(detectionId),
+    openPeriods: (): EnabledPeriod[] => selectOpen.all(),
+    /** All periods, the oldest first. */
+    periods: (detectionId: string): EnabledPeriod[] => selectPeriods.all(detectionId),
+    /** From `nowMs` on a definition is in force, none where it is null; a period ends and one begins where that is a change. */
+    setPeriod: db.transaction((detectionId: string, definitionHash: string | null, nowMs: number) => {
+      const period = selectOpenPeriod.get(detectionId)
+      if (period !== undefined && period.definition_hash === definitionHash) return
+      if (period !== undefined && period.definition_hash === null && definitionHash !== null) {
+        namePeriod.run(definitionHash, detectionId)
+        return
+      }
+      if (period !== undefined) closePeriod.run(nowMs, detectionId)
+      if (definitionHash !== null) insertPeriod.run(detectionId, nowMs, definitionHash)
     }),
-    /** Closes the periods of detections that are no more. */
-    disableOthers: db.transaction((detectionIds: readonly string[], nowMs: number) => {
-      for (const id of selectOpen.all()) if (!detectionIds.includes(id)) closePeriod.run(nowMs, id)
-    }),
+    /** The period that lasts begins at another time. */
+    movePeriod: (detectionId: string, fromMs: number): void => { movePeriod.run(fromMs, detectionId) },
   }
 }
 export type DetectionStore = ReturnType<typeof openDetectionStore>

@@ -2,15 +2,18 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import type { Window } from '../../event.js'
 import { toMicroseconds } from '../../event.js'
-import type { Evidence, Finding } from '../../finding.js'
+import type { Evidence, Finding, FindingChange, FindingRevision } from '../../finding.js'
 import { FindingBody, saysTheSame } from '../../finding.js'
 import type { Position } from '../events.js'
+import type { RunnableSlot } from './ledger.js'
 
 /** What a run says of one row, with the key that makes it the same finding next time. */
 export interface FindingDraft {
   readonly id: string
   readonly body: FindingBody
   readonly evidence: Evidence | null
+  /** What is new where the finding was known and says something else. */
+  readonly change: FindingChange | null
 }
 
 export interface RunRecord {
@@ -29,6 +32,8 @@ export interface RunRecord {
   readonly created: number
   readonly revised: number
   readonly unchanged: number
+  /** Findings of the slot whose rows are there no more. */
+  readonly gone: number
   readonly error: string | null
   /** What the rows don't show, one sentence each. */
   readonly warnings: readonly string[]
@@ -37,7 +42,20 @@ export interface RunRecord {
 /** As it stands in the table. */
 type RunRow = Omit<RunRecord, 'warnings'> & { readonly warnings: string }
 
-export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged'>
+export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged' | 'gone'>
+
+/** What a run that succeeded changes beside its own row. */
+export interface RunOutcome {
+  readonly position: Position
+  readonly drafts: readonly FindingDraft[]
+  /** As it was when the run began. */
+  readonly slot: RunnableSlot
+  /** Events of the window were dropped before. */
+  readonly isShort: boolean
+  readonly isAfter: (a: Position, b: Position) => boolean
+  /** What is said of a finding whose row is gone, or there again. */
+  readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
+}
 
 export interface FindingFilter {
   readonly window: Window
@@ -56,8 +74,14 @@ interface FindingRow {
   readonly created_ms: number
   readonly updated_ms: number
   readonly time_us: number
+  readonly slot_ms: number | null
+  readonly gone_ms: number | null
   readonly body: string
+  /** Of the revision. */
+  readonly change: string | null
 }
+
+interface RevisionRow { readonly revision: number, readonly run_id: string, readonly created_ms: number, readonly body: string, readonly change: string | null }
 
 interface EvidenceRow { readonly event_count: number, readonly approximate: number, readonly events: Buffer }
 
@@ -66,18 +90,22 @@ const MAX_EVIDENCE_BYTES = 256 << 10
 
 /** Findings and the runs that gave them, in control.db. */
 export function openFindingStore (db: Database.Database) {
-  const select = db.prepare<[string], FindingRow>('SELECT * FROM finding WHERE id = ?')
+  const columns = 'finding.*, (SELECT change FROM finding_revision AS last WHERE last.finding_id = finding.id AND last.revision = finding.revision) AS change'
+  const select = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id = ?`)
+  const selectLast = db.prepare<[string], { body: string, definition_hash: string | null }>('SELECT body, definition_hash FROM finding LEFT JOIN run ON run.id = run_id WHERE finding.id = ?')
+  // uses finding_detection_id_slot_ms_idx
+  const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
   const insert = db.prepare(`
-    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, created_ms, updated_ms, body)
-    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @now_ms, @now_ms, @body)
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, created_ms, updated_ms, body)
+    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @now_ms, @now_ms, @body)
   `)
   const revise = db.prepare(`
-    UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, updated_ms = @now_ms, body = @body
+    UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body
     WHERE id = @id
   `)
-  const confirm = db.prepare<[Position, string]>('UPDATE finding SET position = ? WHERE id = ?')
+  const confirm = db.prepare<[Position, number, string]>('UPDATE finding SET position = ?, slot_ms = ? WHERE id = ?')
   const insertRevision = db.prepare(`
-    INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body) VALUES (@id, @revision, @position, @run_id, @now_ms, @body)
+    INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
   `)
   const deleteRiskObjects = db.prepare<[string]>('DELETE FROM finding_risk_object WHERE finding_id = ?')
   const insertRiskObject = db.prepare(`
@@ -87,16 +115,23 @@ export function openFindingStore (db: Database.Database) {
     INSERT INTO finding_evidence (finding_id, event_count, kept_count, approximate, events) VALUES (@id, @event_count, @kept_count, @approximate, @events)
     ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events
   `)
+  const selectRevisions = db.prepare<object, RevisionRow>('SELECT * FROM finding_revision WHERE finding_id = @id AND revision < @before ORDER BY revision DESC LIMIT @limit')
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
   const insertRun = db.prepare<RunRow>(`
     INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
-      scanned_events, created, revised, unchanged, error, warnings)
+      scanned_events, created, revised, unchanged, gone, error, warnings)
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
-      @scanned_events, @created, @revised, @unchanged, @error, @warnings)
+      @scanned_events, @created, @revised, @unchanged, @gone, @error, @warnings)
   `)
   const doneSlot = db.prepare(`
-    UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL
+    UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL, done_ms = @finished_ms,
+      short = iif(first_done_ms IS NULL, @short, short), first_done_ms = coalesce(first_done_ms, @finished_ms), late_runs = late_runs + @late_runs,
+      waived_by = NULL, waived_reason = NULL, waived_ms = NULL
     WHERE detection_id = @detection_id AND slot_ms = @slot_ms
+  `)
+  const selectLatePosition = db.prepare<[string, number], Position | null>('SELECT late_position FROM slot WHERE detection_id = ? AND slot_ms = ?').pluck()
+  const seeLate = db.prepare<[string, number]>(`
+    UPDATE slot SET late_position = NULL, late_since_ms = NULL, late_due_ms = NULL, waiting_events = 0 WHERE detection_id = ? AND slot_ms = ?
   `)
   const failSlot = db.prepare(`
     UPDATE slot SET state = 'failed', tries = tries + 1, next_try_ms = @next_try_ms, error = @error
@@ -116,46 +151,68 @@ export function openFindingStore (db: Database.Database) {
     AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
   `
   const selectPage = db.prepare<object, FindingRow>(`
-    SELECT * FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
+    SELECT ${columns} FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
   `)
-  const selectAll = db.prepare<[], FindingRow>('SELECT * FROM finding ORDER BY time_us, detection_id, id')
+  const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding ORDER BY time_us, detection_id, id`)
   const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
 
-  function write (draft: FindingDraft, run: RunRecord, position: Position, isAfter: (a: Position, b: Position) => boolean): keyof RunCounts {
-    const { id, body } = draft
-    const text = JSON.stringify(body)
+  function write ({ id, body, change, evidence }: FindingDraft, run: RunRecord, { position, isAfter, appearance }: RunOutcome): 'created' | 'revised' | 'unchanged' {
     const before = select.get(id)
+    const isBack = before !== undefined && before.gone_ms !== null
+    // An older position never overwrites a newer one; the same row writes no revision.
+    if (before !== undefined && (isAfter(before.position, position) || (!isBack && saysTheSame(JSON.parse(before.body) as FindingBody, body)))) {
+      if (!isAfter(before.position, position)) confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
+      return 'unchanged'
+    }
     const row = {
-      id, position, run_id: run.id, now_ms: run.finished_ms, body: text,
+      id, position, run_id: run.id, now_ms: run.finished_ms, body: JSON.stringify(body), slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), gone_ms: null,
       detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
+      change: change !== null ? JSON.stringify(isBack ? { ...change, row: 'back' } : change) : isBack ? JSON.stringify(appearance('back', run.definition_hash)) : null,
     }
     if (before === undefined) insert.run(row)
-    else if (saysTheSame(JSON.parse(before.body) as FindingBody, body) || isAfter(before.position, position)) {
-      // An older position never overwrites a newer one; the same row writes no revision.
-      if (isAfter(position, before.position)) confirm.run(position, id)
-      return 'unchanged'
-    } else revise.run(row)
+    else revise.run(row)
     insertRevision.run(row)
     deleteRiskObjects.run(id)
     for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
-    if (draft.evidence !== null) putEvidence.run({ id, ...packEvidence(draft.evidence) })
+    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
     return before === undefined ? 'created' : 'revised'
   }
 
+  /** Marks findings of the slot that the run gave no more; gives how many. They are kept, a person may have worked on them. */
+  function markGone (run: RunRecord, { position, drafts, isAfter, appearance }: RunOutcome): number {
+    const given = new Set(drafts.map(({ id }) => id))
+    const gone = selectOfSlot.all(run.detection_id, run.slot_ms).filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
+    for (const { id, revision, time_us, body } of gone) {
+      const { risk: { score } } = JSON.parse(body) as FindingBody
+      const row = {
+        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: run.slot_ms, gone_ms: run.finished_ms, time_us, score, revision: revision + 1,
+        change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
+      }
+      revise.run(row)
+      insertRevision.run(row)
+    }
+    return gone.length
+  }
+
   return {
-    /** The body of a finding as it stands; undefined where there is none. */
-    body (id: string): FindingBody | undefined {
-      const row = select.get(id)
-      return row === undefined ? undefined : FindingBody.parse(JSON.parse(row.body))
+    /** The body of a finding as it stands, and the definition of the run that gave it; undefined where there is none. */
+    last (id: string): { readonly body: FindingBody, readonly definitionHash: string | null } | undefined {
+      const row = selectLast.get(id)
+      return row === undefined ? undefined : { body: FindingBody.parse(JSON.parse(row.body)), definitionHash: row.definition_hash }
     },
     /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
-    commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, position: Position, drafts: readonly FindingDraft[], isAfter: (a: Position, b: Position) => boolean): RunRecord => {
-      const counts = { created: 0, revised: 0, unchanged: 0 }
+    commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): RunRecord => {
+      const { position, drafts, slot, isShort, isAfter } = outcome
+      const counts = { created: 0, revised: 0, unchanged: 0, gone: 0 }
       const record = { ...run, ...counts }
-      for (const draft of drafts) counts[write(draft, record, position, isAfter)]++
+      for (const draft of drafts) counts[write(draft, record, outcome)]++
+      // A window that has lost events gives no row that they made, which says nothing of the row.
+      if (slot.position !== null && !isShort) counts.gone = markGone(record, outcome)
       const counted = { ...run, ...counts }
       insertRun.run(toRunRow(counted))
-      doneSlot.run(counted)
+      doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
+      const latePosition = selectLatePosition.get(run.detection_id, run.slot_ms) ?? null
+      if (latePosition === null || !isAfter(latePosition, position)) seeLate.run(run.detection_id, run.slot_ms)
       return counted
     }),
     /** One transaction: a run that failed, and when its slot is tried again. */
@@ -181,6 +238,16 @@ export function openFindingStore (db: Database.Database) {
     get (id: string): Finding | undefined {
       const row = select.get(id)
       return row === undefined ? undefined : toFinding(row)
+    },
+    /** Newest first, before the revision `before` where given. */
+    revisions (id: string, limit: number, before = Infinity): FindingRevision[] {
+      return selectRevisions.all({ id, limit, before }).map(row => ({
+        ...JSON.parse(row.body) as FindingBody,
+        revision: row.revision,
+        created_at: new Date(row.created_ms).toISOString(),
+        run: row.run_id,
+        change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
+      }))
     },
     evidence (id: string): Evidence | null {
       const row = selectEvidence.get(id)
@@ -214,6 +281,8 @@ function toFinding (row: FindingRow): Finding {
     created_at: new Date(row.created_ms).toISOString(),
     updated_at: new Date(row.updated_ms).toISOString(),
     run: row.run_id,
+    gone_at: row.gone_ms === null ? null : new Date(row.gone_ms).toISOString(),
+    change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
   }
 }
 

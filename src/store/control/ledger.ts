@@ -1,71 +1,260 @@
 import type Database from 'better-sqlite3'
+import type { Window } from '../../event.js'
 import type { Position } from '../events.js'
 
-export type SlotState = 'owed' | 'running' | 'done' | 'failed' | 'waived'
+export const SLOT_STATES = ['owed', 'running', 'done', 'failed', 'waived'] as const
+export type SlotState = typeof SLOT_STATES[number]
 
-/** One row of the ledger. */
+/** Why a slot is in the ledger: its schedule, somebody asked for that time, or for the past. */
+export const SLOT_ORIGINS = ['schedule', 'manual', 'backfill'] as const
+export type SlotOrigin = typeof SLOT_ORIGINS[number]
+
+/** One row of the ledger. What each column is: migrations/control/0004_ledger.sql. */
 export interface Slot {
   readonly detection_id: string
   readonly slot_ms: number
   readonly definition_hash: string
-  readonly manual: 0 | 1
+  readonly origin: SlotOrigin
+  readonly earliest_us: number
+  readonly latest_us: number
   readonly state: SlotState
   readonly position: Position | null
   readonly row_count: number | null
   readonly tries: number
   readonly next_try_ms: number
   readonly error: string | null
+  readonly first_done_ms: number | null
+  readonly done_ms: number | null
+  readonly late_position: Position | null
+  readonly late_since_ms: number | null
+  readonly late_due_ms: number | null
+  readonly waiting_events: number
+  readonly late_events: number
+  readonly late_runs: number
+  readonly too_late_events: number
+  readonly short: 0 | 1
+  readonly waived_by: string | null
+  readonly waived_reason: string | null
+  readonly waived_ms: number | null
 }
 
+/** What a run has to know of its slot. */
+export type RunnableSlot = Pick<Slot, 'detection_id' | 'slot_ms' | 'definition_hash' | 'earliest_us' | 'latest_us' | 'position' | 'late_due_ms'>
+
+/** A slot that comes into the ledger. */
+export interface NewSlot { readonly slotMs: number, readonly definitionHash: string, readonly window: Window }
+
 /** How slots stand, over all detections. */
-export interface LedgerCounts { readonly owed: number, readonly failed: number, readonly oldest_owed_ms: number | null }
+export interface LedgerCounts { readonly owed: number, readonly failed: number, readonly late: number, readonly oldest_owed_ms: number | null }
+
+/** Slots of one definition that late events are waited for: the windows of all of them together. */
+export interface WatchedSlots { readonly detection_id: string, readonly definition_hash: string, readonly manual: 0 | 1, readonly earliest_us: number, readonly latest_us: number }
+
+/** Late events for one slot. `last` is the position of the last of them. */
+export interface LateEvents { readonly detectionId: string, readonly slotMs: number, readonly events: number, readonly last: Position, readonly dueMs: (slot: Slot) => number }
+
+/** Counts of events that no slot shows. */
+export interface DetectionCount { readonly detection_id: string, readonly name: string, readonly events: number, readonly last_ms: number }
+
+export interface SlotFilter {
+  readonly detectionId?: string | undefined
+  readonly state?: SlotState | undefined
+  /** Only slots that wait for an evaluation because of late events. */
+  readonly isLate?: boolean | undefined
+  /** Slots from `fromMs` on, before `toMs`. */
+  readonly fromMs: number
+  readonly toMs: number
+}
 
 /** The ledger in control.db: which slots of which detection are owed, running, done, failed or waived. */
 export function openLedgerStore (db: Database.Database) {
-  const selectLast = db.prepare<[string], number | null>(`
-    SELECT max(slot_ms) FROM slot WHERE detection_id = ? AND manual = 0
-  `).pluck()
-  const insertOwed = db.prepare<[string, number, string, number, number]>(`
-    INSERT INTO slot (detection_id, slot_ms, definition_hash, manual, state, tries, next_try_ms) VALUES (?, ?, ?, ?, 'owed', 0, ?)
+  const selectLast = db.prepare<[string], number | null>("SELECT max(slot_ms) FROM slot WHERE detection_id = ? AND origin = 'schedule'").pluck()
+  const insertSlot = db.prepare(`
+    INSERT INTO slot (detection_id, slot_ms, definition_hash, origin, earliest_us, latest_us, state, tries, next_try_ms)
+    VALUES (@detectionId, @slotMs, @definitionHash, @origin, @earliestUs, @latestUs, 'owed', 0, @slotMs)
     ON CONFLICT (detection_id, slot_ms) DO NOTHING
   `)
-  const makeScheduled = db.prepare<[string, number]>('UPDATE slot SET manual = 0 WHERE detection_id = ? AND slot_ms = ?')
+  const makeScheduled = db.prepare<[string, number]>("UPDATE slot SET origin = 'schedule' WHERE detection_id = ? AND slot_ms = ?")
+  const redefine = db.prepare('UPDATE slot SET definition_hash = @definitionHash, earliest_us = @earliestUs, latest_us = @latestUs WHERE detection_id = @detectionId AND slot_ms = @slotMs')
+  const setWindow = db.prepare('UPDATE slot SET earliest_us = @earliestUs, latest_us = @latestUs WHERE detection_id = @detection_id AND slot_ms = @slot_ms')
+  const selectWithoutWindow = db.prepare<[], Slot>('SELECT * FROM slot WHERE latest_us = 0')
   const select = db.prepare<[string, number], Slot>('SELECT * FROM slot WHERE detection_id = ? AND slot_ms = ?')
-  // uses slot_due_idx
-  const selectDue = db.prepare<[number], Slot>(`
-    SELECT *, min(slot_ms) FROM slot WHERE state IN ('owed', 'running', 'failed') AND next_try_ms <= ? GROUP BY detection_id
+  // A time to try again that lies further ahead than any is given was given by a clock that was wrong.
+  const isDue = "state IN ('owed', 'failed') AND (next_try_ms <= @nowMs OR (tries > 0 AND next_try_ms > @nowMs + @longestMs))"
+  // both use slot_due_idx
+  const selectCurrent = db.prepare<object, Slot>(`
+    SELECT * FROM slot WHERE state = 'owed' AND tries = 0 AND next_try_ms <= @nowMs AND origin = 'schedule'
+      AND slot_ms = (SELECT max(slot_ms) FROM slot AS other WHERE other.detection_id = slot.detection_id AND origin = 'schedule' AND slot_ms <= @nowMs)
   `)
-  const selectNextTry = db.prepare<[], number | null>("SELECT min(next_try_ms) FROM slot WHERE state IN ('owed', 'running', 'failed')").pluck()
+  const selectBacklog = db.prepare<object, Slot>(`SELECT *, min(slot_ms) FROM slot WHERE ${isDue} AND origin <> 'backfill' GROUP BY detection_id`)
+  // uses slot_late_due_ms_idx
+  const selectLate = db.prepare<object, Slot>(`
+    SELECT *, min(slot_ms) FROM slot
+    WHERE state = 'done' AND late_due_ms IS NOT NULL AND (late_due_ms <= @nowMs OR late_due_ms > max(@nowMs, slot_ms) + @longestMs)
+    GROUP BY detection_id
+  `)
+  const selectNextTry = db.prepare<[number], number | null>(`
+    SELECT min(ms) FROM (
+      SELECT next_try_ms AS ms FROM slot WHERE state IN ('owed', 'failed') AND origin <> 'backfill'
+      UNION ALL SELECT late_due_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
+    ) WHERE ms > ?
+  `).pluck()
   const selectCounts = db.prepare<[], LedgerCounts>(`
-    SELECT count(*) FILTER (WHERE state <> 'failed') AS owed, count(*) FILTER (WHERE state = 'failed') AS failed, min(slot_ms) AS oldest_owed_ms
+    SELECT count(*) FILTER (WHERE state IN ('owed', 'running')) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
+      (SELECT count(*) FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done') AS late, min(slot_ms) AS oldest_owed_ms
     FROM slot WHERE state IN ('owed', 'running', 'failed')
+  `)
+  const selectCountsOf = db.prepare<[], LedgerCounts & { readonly detection_id: string }>(`
+    SELECT detection_id, count(*) FILTER (WHERE state IN ('owed', 'running')) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
+      count(*) FILTER (WHERE state = 'done') AS late, min(slot_ms) FILTER (WHERE state <> 'done') AS oldest_owed_ms
+    FROM (
+      SELECT detection_id, state, slot_ms FROM slot WHERE state IN ('owed', 'running', 'failed')
+      UNION ALL SELECT detection_id, state, slot_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
+    ) GROUP BY detection_id
   `)
   const start = db.prepare<[string, number]>("UPDATE slot SET state = 'running' WHERE detection_id = ? AND slot_ms = ?")
   const release = db.prepare("UPDATE slot SET state = 'owed' WHERE state = 'running'")
+  const waive = db.prepare(`
+    UPDATE slot SET state = 'waived', waived_by = @by, waived_reason = @reason, waived_ms = @nowMs, late_due_ms = NULL, late_since_ms = NULL
+    WHERE detection_id = @detectionId AND slot_ms >= @fromMs AND slot_ms < @toMs AND state IN ('owed', 'failed')
+  `)
+  // uses slot_first_done_ms_idx
+  const selectWatched = db.prepare<[number], WatchedSlots>(`
+    SELECT detection_id, definition_hash, origin = 'manual' AS manual, min(earliest_us) AS earliest_us, max(latest_us) AS latest_us
+    FROM slot WHERE first_done_ms IS NULL OR first_done_ms >= ? GROUP BY detection_id, definition_hash, origin = 'manual'
+  `)
+  const selectSlotsOf = db.prepare<object, Slot>(`
+    SELECT * FROM slot WHERE detection_id = @detectionId AND definition_hash = @definitionHash AND (origin = 'manual') = @manual
+      AND state <> 'waived' AND (first_done_ms IS NULL OR first_done_ms >= @sinceMs) ORDER BY slot_ms DESC
+  `)
+  const raise = db.prepare(`
+    UPDATE slot SET late_position = @last, late_due_ms = @dueMs, late_since_ms = @sinceMs, late_events = late_events + @lateEvents, waiting_events = waiting_events + @lateEvents, too_late_events = too_late_events + @tooLateEvents
+    WHERE detection_id = @detectionId AND slot_ms = @slotMs
+  `)
+  const giveUp = db.prepare<[string, number]>(`
+    UPDATE slot SET state = 'done', tries = 0, error = NULL, late_due_ms = NULL, late_since_ms = NULL, waiting_events = 0, late_events = late_events - waiting_events, too_late_events = too_late_events + waiting_events
+    WHERE detection_id = ? AND slot_ms = ?
+  `)
+  const addCount = db.prepare(`
+    INSERT INTO detection_count (detection_id, name, events, last_ms) VALUES (@detectionId, @name, @events, @nowMs)
+    ON CONFLICT (detection_id, name) DO UPDATE SET events = events + @events, last_ms = @nowMs
+  `)
+  const selectDetectionCounts = db.prepare<[], DetectionCount>('SELECT * FROM detection_count ORDER BY detection_id, name')
+  const beginCursor = db.prepare<[Position]>('INSERT INTO sweep (one, position) VALUES (1, ?) ON CONFLICT DO NOTHING')
+  const selectCursor = db.prepare<[], Position>('SELECT position FROM sweep').pluck()
+  const putCursor = db.prepare<[Position]>('INSERT INTO sweep (one, position) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET position = excluded.position')
+  const insertDropped = db.prepare(`
+    INSERT INTO dropped_partition (name, reason, event_count, earliest_us, latest_us, dropped_ms) VALUES (@name, @reason, @events, @earliestUs, @latestUs, @nowMs)
+    ON CONFLICT (name) DO NOTHING
+  `)
+  const selectDropped = db.prepare<Window, DroppedTimes>(`
+    SELECT name, earliest_us, latest_us, dropped_ms FROM dropped_partition WHERE earliest_us < @latestUs AND latest_us > @earliestUs ORDER BY earliest_us
+  `)
+  const selectPage = db.prepare<object, Slot>(`
+    SELECT * FROM slot
+    WHERE (@detectionId IS NULL OR detection_id = @detectionId) AND (@state IS NULL OR state = @state) AND (@isLate = 0 OR late_due_ms IS NOT NULL)
+      AND slot_ms >= @fromMs AND slot_ms < @toMs AND (slot_ms, detection_id) > (@afterMs, @afterId)
+    ORDER BY slot_ms, detection_id LIMIT @limit
+  `)
+  // uses the primary key
+  const selectEndingIn = db.prepare<object, Slot>(`
+    SELECT * FROM slot WHERE detection_id = @detectionId AND latest_us > @earliestUs AND earliest_us < @latestUs ORDER BY slot_ms
+  `)
+
+  const toRow = (detectionId: string, origin: SlotOrigin, { slotMs, definitionHash, window }: NewSlot) => ({ detectionId, origin, slotMs, definitionHash, ...window })
+
   return {
     /** The newest slot on the schedule; epoch milliseconds. Null before the first. */
     lastSlot: (detectionId: string): number | null => selectLast.get(detectionId) ?? null,
-    /** Adds slots that are owed, all or none. One that is there, as a manual run, becomes one of the schedule. */
-    owe: db.transaction((detectionId: string, definitionHash: string, slotsMs: readonly number[]) => {
-      for (const slotMs of slotsMs) {
-        insertOwed.run(detectionId, slotMs, definitionHash, 0, slotMs)
-        makeScheduled.run(detectionId, slotMs)
+    /** Adds slots of the schedule that are owed, all or none. One that is there, as a manual run, becomes one of the schedule. */
+    owe: db.transaction((detectionId: string, slots: readonly NewSlot[]) => {
+      for (const slot of slots) {
+        insertSlot.run(toRow(detectionId, 'schedule', slot))
+        makeScheduled.run(detectionId, slot.slotMs)
       }
     }),
-    /** The slot, added as a manual one where the ledger has none at that time. */
-    oweManual: (detectionId: string, definitionHash: string, slotMs: number): Slot => {
-      insertOwed.run(detectionId, slotMs, definitionHash, 1, slotMs)
-      return select.get(detectionId, slotMs)!
+    /** The slot, added as one of `origin` where the ledger has none at that time. */
+    oweOther (detectionId: string, origin: SlotOrigin, slot: NewSlot): Slot {
+      insertSlot.run(toRow(detectionId, origin, slot))
+      return select.get(detectionId, slot.slotMs)!
     },
+    /** The slot is of another definition from now on. */
+    redefine: (detectionId: string, slot: NewSlot): void => { redefine.run(toRow(detectionId, 'manual', slot)) },
+    /** Slots from before windows were kept. */
+    withoutWindow: (): Slot[] => selectWithoutWindow.all(),
+    setWindow: ({ detection_id, slot_ms }: Slot, window: Window): void => { setWindow.run({ detection_id, slot_ms, ...window }) },
     slot: (detectionId: string, slotMs: number): Slot | undefined => select.get(detectionId, slotMs),
-    /** The oldest slot of each detection that can be run at `nowMs`. */
-    oldestDue: (nowMs: number): Slot[] => selectDue.all(nowMs),
-    /** When something can be run next, of what is owed; null where nothing is. */
-    nextTryMs: (): number | null => selectNextTry.get() ?? null,
+    /** Of each detection the newest slot, where it has just come due and was never tried. */
+    current: (nowMs: number): Slot[] => selectCurrent.all({ nowMs }),
+    /** Of each detection the oldest slot that is owed or failed and can be tried at `nowMs`, and the oldest with late events. No next try is longer than `longestMs` away. */
+    backlog: (nowMs: number, longestMs: number): Slot[] => [...selectBacklog.all({ nowMs, longestMs }), ...selectLate.all({ nowMs, longestMs })],
+    /** When something can be run next after `nowMs`, of what is owed or late; null where nothing is. */
+    nextTryMs: (nowMs: number): number | null => selectNextTry.get(nowMs) ?? null,
     counts: (): LedgerCounts => selectCounts.get()!,
+    /** Of each detection that has any of them. */
+    countsOf: (): readonly (LedgerCounts & { readonly detection_id: string })[] => selectCountsOf.all(),
     start: (detectionId: string, slotMs: number): void => { start.run(detectionId, slotMs) },
     /** At the start: what the last process left running is owed again. */
     releaseRunning: (): void => { release.run() },
+    /** Owed and failed slots of a stretch of time are not to be run. Gives how many there were. */
+    waive: (detectionId: string, stretch: { readonly fromMs: number, readonly toMs: number }, { by, reason, nowMs }: { readonly by: string, readonly reason: string, readonly nowMs: number }): number => {
+      return waive.run({ detectionId, ...stretch, by, reason, nowMs }).changes
+    },
+    /** Slots of each definition that were first evaluated at `sinceMs` or later, or are still to be. */
+    watched: (sinceMs: number): WatchedSlots[] => selectWatched.all(sinceMs),
+    /** Those slots one by one, the newest first. */
+    slotsOf: ({ detection_id: detectionId, definition_hash: definitionHash, manual }: WatchedSlots, sinceMs: number): Slot[] => selectSlotsOf.all({ detectionId, definitionHash, manual, sinceMs }),
+    /** How far the search for late events has come; it begins at a position. */
+    cursor (begin: Position): Position {
+      beginCursor.run(begin)
+      return selectCursor.get()!
+    },
+    /**
+     * One transaction: what a search for late events found, and how far it has come. Events that an evaluation of the slot has seen are not late for it, and where
+     * `isDropped` they come too late. Gives the events that are late and too late.
+     */
+    swept: db.transaction((position: Position, found: { readonly late: readonly LateEvents[], readonly counts: readonly { readonly detectionId: string, readonly name: string, readonly events: number }[] }, { nowMs, isAfter, isDropped }: { readonly nowMs: number, readonly isAfter: (a: Position, b: Position) => boolean, readonly isDropped: (slot: Slot) => boolean }): { late: number, tooLate: number } => {
+      const sum = { late: 0, tooLate: 0 }
+      for (const { detectionId, slotMs, events, last, dueMs } of found.late) {
+        const slot = select.get(detectionId, slotMs)
+        if (slot === undefined || (slot.position !== null && !isAfter(last, slot.position))) continue
+        const isTooLate = slot.first_done_ms !== null && isDropped(slot)
+        const lateEvents = slot.first_done_ms !== null && !isTooLate ? events : 0
+        const tooLateEvents = isTooLate ? events : 0
+        sum.late += lateEvents
+        sum.tooLate += tooLateEvents
+        raise.run({
+          detectionId, slotMs, lateEvents, tooLateEvents,
+          last: slot.late_position !== null && isAfter(slot.late_position, last) ? slot.late_position : last,
+          dueMs: isTooLate ? slot.late_due_ms : dueMs(slot),
+          sinceMs: isTooLate ? slot.late_since_ms : slot.late_since_ms ?? nowMs,
+        })
+      }
+      for (const one of found.counts) addCount.run({ ...one, nowMs })
+      putCursor.run(position)
+      return sum
+    }),
+    /** Of a slot that was evaluated: it is to be seen again up to a position, though no late event is known. */
+    lookAgain (detectionId: string, slotMs: number, { last, dueMs, nowMs }: { readonly last: Position, readonly dueMs: number, readonly nowMs: number }): void {
+      raise.run({ detectionId, slotMs, last, dueMs, sinceMs: nowMs, lateEvents: 0, tooLateEvents: 0 })
+    },
+    /** The slot stays as it was evaluated: its late events come too late. */
+    giveUp: (detectionId: string, slotMs: number): void => { giveUp.run(detectionId, slotMs) },
+    /** What no slot shows, such as events that came when no slot waited for them any more. */
+    detectionCounts: (): DetectionCount[] => selectDetectionCounts.all(),
+    /** Keeps that a partition is gone, and the times of its events. */
+    addDropped: (dropped: { readonly name: string, readonly reason: string, readonly events: number, readonly earliestUs: number | null, readonly latestUs: number | null, readonly nowMs: number }): void => { insertDropped.run(dropped) },
+    /** Partitions that are gone and had events that may lie in a window, the earliest first. */
+    dropped: (window: Window): DroppedTimes[] => selectDropped.all(window),
+    /** Oldest first, after the slot `after` where given; of one time by detection. */
+    list: ({ detectionId, state, isLate, fromMs, toMs }: SlotFilter, limit: number, after?: { readonly slotMs: number, readonly detectionId: string }): Slot[] => {
+      return selectPage.all({ detectionId: detectionId ?? null, state: state ?? null, isLate: isLate === true ? 1 : 0, fromMs, toMs, limit, afterMs: after?.slotMs ?? -Infinity, afterId: after?.detectionId ?? '' })
+    },
+    /** The slots of a detection whose windows touch a stretch of event time, oldest first. */
+    touching: (detectionId: string, window: Window): Slot[] => selectEndingIn.all({ detectionId, ...window }),
   }
 }
 export type LedgerStore = ReturnType<typeof openLedgerStore>
+
+/** Times of the events of a partition that is gone; `latest_us` is exclusive. */
+export interface DroppedTimes { readonly name: string, readonly earliest_us: number, readonly latest_us: number, readonly dropped_ms: number }

@@ -84,9 +84,10 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
     },
-    async retain (nowMs: number, disk: 'full' | 'roomy'): Promise<readonly DroppedPartition[]> {
+    async retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]> {
       if (retention === undefined) return []
       const expired = await writer.expired({ ...retention, nowMs, isDiskFull: disk === 'full' })
+      beforeDrop?.(expired)
       const names = expired.map(({ name }) => name)
       catalogue.forget(names) // first, so that no search begins that would not find them
       if (names.length > 0) await writer.drop(expired)

@@ -30,6 +30,6 @@ export function expiredOf (partitions: readonly (PartitionSummary & { readonly b
     if (!isOld && !isTooMuch) return []
     bytes -= partition.bytes
     const { name, eventCount: events, minTimeUs, maxTimeUs } = partition
-    return { name, reason: isOld ? 'age' : 'size', events, bytes: partition.bytes, minTimeUs, maxTimeUs }
+    return { name, reason: isOld ? 'age' : 'size', events, bytes: partition.bytes, minTimeUs, maxTimeUs, arrivedBeforeUs: (Date.parse(dayOf(name)) + DAY_MS) * 1000 }
   })
 }
