@@ -13,6 +13,7 @@ import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
 import { openDefinitions } from './detect/definitions.js'
 import { openDetections } from './detect/detections.js'
+import { sweep } from './detect/late.js'
 import { openLedger } from './detect/ledger.js'
 import { toRfc3339 } from './event.js'
 import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
@@ -65,6 +66,9 @@ const CREDENTIALS_LOOK_MS = 500
 
 /** How often the files of detections, macros and lookups are looked at. */
 const FOLDERS_LOOK_MS = 5_000
+
+/** How often the events that have come are looked through for late ones. */
+const SWEEP_MS = 10_000
 
 /** How often it is looked how much room the disk has. */
 const DISK_LOOK_MS = 1_000
@@ -133,9 +137,10 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // every loop and every search under way listens
+  const definitions = openDefinitions(detectionStore)
   const ledger = openLedger({
     events,
-    definitions: openDefinitions(detectionStore),
+    definitions,
     findings,
     detections,
     detectionStore,
@@ -276,6 +281,13 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     }
   }
 
+  async function lookForLate (nowMs: number): Promise<void> {
+    const report = await sweep(nowMs, { events, detectionStore, definitions, ledger: ledgerStore, signal: stop.signal })
+    metrics.swept(report)
+    const { late, tooLate } = report
+    if (late + tooLate > 0) log.info({ late, too_late: tooLate }, 'events came late')
+  }
+
   /** Before they are gone: no window that held some of their events is evaluated again. */
   function keepDropped (partitions: readonly DroppedPartition[]): void {
     for (const { name, reason, events: count, minTimeUs, maxTimeUs, arrivedBeforeUs } of partitions) {
@@ -292,11 +304,12 @@ export async function openServer (config: Config, { clock, log, version, statfs 
         await work(nowMs)
         return nowMs + ms
       } catch (err) {
-        log.error({ err }, failed)
+        if (!stop.signal.aborted) log.error({ err }, failed)
         return nowMs + 10 * ms
       }
     }
   }
+  const turnSweep = turnsOf(SWEEP_MS, lookForLate, 'late events could not be looked for')
   const turnFolders = turnsOf(FOLDERS_LOOK_MS, refreshFolders, 'detections could not be read again')
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
   const turnDisk = turnsOf(DISK_LOOK_MS, lookAtDisk, 'the disk could not be looked at')
@@ -313,7 +326,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

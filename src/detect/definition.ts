@@ -50,7 +50,16 @@ export function compileSchedule ({ schedule: { cron, earliest, latest }, time_zo
   })
   const sample = windowOf(nextSlot(0))
   if (sample.earliestUs >= sample.latestUs) throw new ScheduleError(`the window from ${earliest} to ${latest} holds no time`)
-  return { nextSlot, windowOf }
+  return { nextSlot: rememberLast(nextSlot), windowOf: rememberLast(windowOf) }
+}
+
+/** The ledger asks the same again and again, and time zones are slow: 0.2 ms a slot. */
+function rememberLast<T> (of: (ms: number) => T): (ms: number) => T {
+  let last: { readonly ms: number, readonly value: T } | null = null
+  return ms => {
+    if (last?.ms !== ms) last = { ms, value: of(ms) }
+    return last.value
+  }
 }
 
 /** SHA-256 of the definition's JSON, whose members are always in one order. */

@@ -11,6 +11,7 @@ import { compileDefinition, ScheduleError } from './definition.js'
 import type { FolderContent } from './folders.js'
 import type { LoadedDetection } from './load.js'
 import { START } from './place.js'
+import type { SlotSamples } from './warnings.js'
 import { openSlotSamples } from './warnings.js'
 
 export interface SettingsPatch { readonly enabled?: boolean | undefined, readonly schedule?: Partial<Schedule> | undefined }
@@ -23,11 +24,12 @@ export interface DetectionsDeps {
   readonly knowledge: Knowledge
   readonly timeZone: string
   readonly store: DetectionStore
+  /** Known from before. */
+  readonly samples?: SlotSamples
 }
 
 /** The detections that were loaded, with the settings in force. */
-export function openDetections ({ files, overrides, macros: firstMacros, knowledge: firstKnowledge, timeZone, store }: DetectionsDeps) {
-  const samples = openSlotSamples()
+export function openDetections ({ files, overrides, macros: firstMacros, knowledge: firstKnowledge, timeZone, store, samples = openSlotSamples() }: DetectionsDeps) {
   let macros = firstMacros
   let knowledge = firstKnowledge
   let loaded = byId(files)

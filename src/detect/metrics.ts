@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore } from '../store/control/ledger.js'
+import type { SweepReport } from './late.js'
 import { registerGauge } from '../store/metrics.js'
 
 /** Runs and the ledger. The label `detection` is a file's name. */
@@ -15,6 +16,17 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
   registerGauge(registry, 'hecate_ledger_owed_slots', 'Slots that are owed and have not failed.', () => ledger.counts().owed)
   registerGauge(registry, 'hecate_ledger_failed_slots', 'Slots whose last run failed.', () => ledger.counts().failed)
   registerGauge(registry, 'hecate_ledger_late_slots', 'Slots that are evaluated again soon, because events came late.', () => ledger.counts().late)
+  const ofDetection = (name: string, help: string, read: (counts: ReturnType<LedgerStore['countsOf']>[number]) => number): void => registry.registerMetric(new Gauge({
+    name, help, labelNames, registers: [],
+    collect () {
+      this.reset()
+      for (const counts of ledger.countsOf()) this.set({ detection: counts.detection_id }, read(counts))
+    },
+  }))
+  ofDetection('hecate_detection_owed_slots', 'Slots of a detection that are owed and have not failed; missing where there is none to run.', ({ owed }) => owed)
+  ofDetection('hecate_detection_failed_slots', 'Slots of a detection whose last run failed.', ({ failed }) => failed)
+  ofDetection('hecate_detection_late_slots', 'Slots of a detection that are evaluated again soon.', ({ late }) => late)
+  ofDetection('hecate_detection_oldest_owed_seconds', 'Age of the oldest slot of a detection that is owed or failed.', ({ oldest_owed_ms: oldestMs }) => oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000)
   registerGauge(registry, 'hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed; 0 without.', () => {
     const oldestMs = ledger.counts().oldest_owed_ms
     return oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000
@@ -28,7 +40,15 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
       for (const [detection, finishedMs] of findings.lastSuccess()) this.set({ detection }, finishedMs / 1000)
     },
   }))
+  const late = new Counter({ name: 'hecate_late_events_total', help: 'Events that came after the window they belong to was evaluated: late ones make it be evaluated again, too late ones do not.', labelNames: ['fate'], registers })
+  for (const fate of ['late', 'too_late']) late.inc({ fate }, 0)
+  const lacking = new Counter({ name: 'hecate_events_lacking_field_total', help: 'Events that a detection looks for, without a field that it groups by: they are in no row.', labelNames: ['detection', 'field'], registers })
   return {
+    swept (report: SweepReport): void {
+      late.inc({ fate: 'late' }, report.late)
+      late.inc({ fate: 'too_late' }, report.tooLate)
+      for (const { detectionId, field, events } of report.lacking) if (events > 0) lacking.inc({ detection: detectionId, field }, events)
+    },
     ran (run: RunRecord, twinRows: number): void {
       const detection = run.detection_id
       runs.inc({ detection, status: run.status })

@@ -49,8 +49,6 @@ export interface SearchOptions {
   readonly position: Position
   /** Zone for what shows times as text (`convert ctime`). */
   readonly timeZone: string
-  /** Only events that became visible after it; all where it is missing. */
-  readonly since?: Position
   /** What now() gives: when the search starts, of a scheduled one its slot. Epoch milliseconds. */
   readonly nowMs: number
   /** Rows beyond it are not returned. */
@@ -82,6 +80,32 @@ export interface FindOptions {
   readonly since?: Position
   readonly after?: { readonly timeUs: number, readonly id: number } | undefined
   readonly signal?: AbortSignal
+}
+
+/** What is asked of events that have just arrived. */
+export interface ArrivalQuery {
+  readonly predicate: Predicate
+  /** Borders in time, ascending; n of them make n - 1 stretches, each without its end. Epoch microseconds. */
+  readonly bordersUs: readonly number[]
+  /** Fields that the events should have. */
+  readonly fields: readonly string[]
+}
+
+export interface ArrivalOptions {
+  readonly after: Position
+  readonly position: Position
+  readonly queries: readonly ArrivalQuery[]
+  readonly signal?: AbortSignal
+}
+
+/** Of one stretch of time: how many events arrived that meet the predicate, and the position of the last. */
+export interface Arrivals { readonly stretch: number, readonly events: number, readonly last: Position }
+
+export interface ArrivalResult {
+  /** Of the stretches that hold some. */
+  readonly arrivals: readonly Arrivals[]
+  /** Of each field how many of the events, of whatever time, have no value of it. */
+  readonly lacking: Readonly<Record<string, number>>
 }
 
 export interface FoundEvent { readonly event: Event, readonly timeUs: number }
@@ -133,6 +157,8 @@ export interface EventStore {
   /** A search that meets damage throws AppError `unavailable`; later ones go without the damaged part and have a warning. */
   search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
   find (options: FindOptions): Promise<readonly FoundEvent[]>
+  /** What arrived after one position, up to another, in the order of the queries. What it costs depends on these events alone. */
+  since (options: ArrivalOptions): Promise<readonly ArrivalResult[]>
   stats (): EventStoreStats
   /** Oldest first. */
   partitions (): readonly PartitionStatus[]

@@ -52,7 +52,7 @@ t.test('small blocks become large ones, with the same events and the same rows, 
       return outcome.partition
     }
     const look = (partition: ReturnType<typeof commit>) => {
-      const scope = { partitions: [partition], window: ALL_TIME, lastId: partition.lastId }
+      const scope = { partitions: [partition], window: ALL_TIME, afterId: 0, lastId: partition.lastId }
       const rows = ['* | stats count dc(process) AS d values(process_name) AS p BY cluster_name pod_name', 'process="*-n 1*" | table _time process', 'process_name=b2 | bin _time span=100s | stats count BY _time'].map(text => {
         const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
         return reader.search({ plan, ...scope, timeZone: 'UTC', nowMs: 0, limit: 100_000 }, () => {}).rows.map(({ values }) => [...values])

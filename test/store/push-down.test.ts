@@ -1,3 +1,4 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from 'node:assert'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
@@ -8,6 +9,7 @@ import { COLUMNS } from '../../src/fields/tables.js'
 import type { Macros } from '../../src/spl/macro.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
+import { relevantPredicate } from '../../src/spl/relevant.js'
 import type { EventStore, Position } from '../../src/store/events.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append } from '../fixtures/events.js'
@@ -186,6 +188,51 @@ t.test('a search gives the same rows whether the store does a part of it or none
   t.ok(pushed > 60, `${pushed} of them were aggregated by the store`)
 })
 
+/** Events that came between two positions, counted by the store in one go and, one by one, by who finds them. */
+async function assertArrivals (events: EventStore, numRuns: number, seed: number): Promise<{ arrivals: number, lacking: number }> {
+  const last = Number(events.position())
+  const id = fc.integer({ min: 0, max: last })
+  const query = fc.record({
+    text: predicateOf(fc.oneof(column, field)),
+    bordersUs: fc.uniqueArray(fc.integer({ min: -750_000_000, max: 750_000_000 }), { maxLength: 6 }).map(borders => borders.sort((a, b) => a - b)),
+    fields: fc.uniqueArray(field, { maxLength: 2 }),
+  })
+  const seen = { arrivals: 0, lacking: 0 }
+  const predicateFor = (text: string) => relevantPredicate(planSearch(parseSearch(text, new Map()), { columns: new Set(COLUMN_NAMES), pushDown: 'on' }))
+  await fc.assert(fc.asyncProperty(id, id, fc.array(query, { minLength: 1, maxLength: 3 }), async (one, other, asked) => {
+    const [after, position] = [Math.min(one, other), Math.max(one, other)].map(id => String(id) as Position) as [Position, Position]
+    const queries = asked.map(({ text, ...rest }) => ({ predicate: predicateFor(text), ...rest }))
+    const found = await events.since({ after, position, queries })
+    for (const [i, { predicate, bordersUs, fields }] of queries.entries()) {
+      const all = { predicate, window: ALL_TIME, position, order: 'id', limit: 100_000 } as const
+      const fresh = await events.find({ ...all, since: after })
+      deepEqual(fresh.map(({ event }) => event.id), (await events.find(all)).map(({ event }) => event.id).filter(id => id > Number(after)))
+      const wanted = bordersUs.slice(1).flatMap((toUs, stretch) => {
+        const within = fresh.filter(({ timeUs }) => timeUs >= bordersUs[stretch]! && timeUs < toUs)
+        return within.length === 0 ? [] : [{ stretch, events: within.length, last: String(within.at(-1)!.event.id) }]
+      })
+      deepEqual(found[i]!.arrivals, wanted, asked[i]!.text)
+      seen.arrivals += wanted.length
+      for (const name of fields) {
+        const having = await events.find({ ...all, since: after, predicate: { kind: 'and', terms: [predicate, predicateFor(`${quote(name)}=*`)], span: predicate.span } })
+        equal(found[i]!.lacking[name], fresh.length - having.length, `${asked[i]!.text} without ${name}`)
+        seen.lacking += found[i]!.lacking[name]!
+      }
+    }
+  }), { numRuns, seed })
+  return seen
+}
+
+t.test('what has arrived between two positions is counted as one would who looks at each event', async t => {
+  const events = await openFilled(tempDir(t))
+  t.teardown(() => events.close())
+
+  const { arrivals, lacking } = await assertArrivals(events, 60, 21)
+
+  t.ok(arrivals > 50, `${arrivals} stretches held some`)
+  t.ok(lacking > 50, `${lacking} events lacked a field`)
+})
+
 t.test('nor does it matter which partitions were written with other field tables', async t => {
   const dataDir = tempDir(t)
   const filled = await openFilled(dataDir)
@@ -201,6 +248,7 @@ t.test('nor does it matter which partitions were written with other field tables
 
   t.strictSame((await runSearch(events, '* | stats count values(process) AS p BY cluster_name', 'on')).rows, wanted.rows)
   await assertSame(events, 60, 5)
+  await assertArrivals(events, 15, 23)
 })
 
 t.test('nor which were written with an older schema', async t => {
@@ -215,6 +263,7 @@ t.test('nor which were written with an older schema', async t => {
 
   t.strictSame(await events.find(all), wanted)
   await assertSame(events, 100, 9)
+  await assertArrivals(events, 15, 22)
 })
 
 /** The search of Splunk's "Cisco Isovalent - Potential Escape to Host". */

@@ -55,7 +55,7 @@ const exec = (process_name: unknown, over: object = {}) => ({
 function search ({ dir, reader }: Pick<ReturnType<typeof openStore>, 'dir' | 'reader'>, text: string, pushDown: 'on' | 'off' = 'on') {
   const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown })
   const partitions = [summaryOf(dir)]
-  return reader.search({ plan, partitions, window: ALL_TIME, lastId: Number.MAX_SAFE_INTEGER, timeZone: 'UTC', nowMs: 0, limit: 100_000 }, () => {}).rows.map(({ values }) => [...values])
+  return reader.search({ plan, partitions, window: ALL_TIME, afterId: 0, lastId: Number.MAX_SAFE_INTEGER, timeZone: 'UTC', nowMs: 0, limit: 100_000 }, () => {}).rows.map(({ values }) => [...values])
 }
 
 function summaryOf (dir: string): PartitionSummary {
@@ -261,7 +261,7 @@ t.test('a page reads only the blocks that its events can be in, however many lie
     const timeUs = (Math.floor((id - 1) / 4) * 10 + (id - 1) % 4) * 1_000_000
     let read = 0
     const found = reader.find({
-      predicate: { kind: 'all', span: { start: 0, end: 0 } }, partitions: [summaryOf(dir)], window: ALL_TIME, lastId: 200, order, limit: 4, after: { timeUs, id },
+      predicate: { kind: 'all', span: { start: 0, end: 0 } }, partitions: [summaryOf(dir)], window: ALL_TIME, afterId: 0, lastId: 200, order, limit: 4, after: { timeUs, id },
     }, () => { read++ })
 
     const step = order.startsWith('-') ? -1 : 1
@@ -277,7 +277,7 @@ t.test('a search stops when it is told to, also within one query of the database
     const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
     let asked = 0
     const alive = () => { if (++asked === 2) throw new Error('told to stop') }
-    const job = { plan, partitions: [summaryOf(dir)], window: ALL_TIME, lastId: 5000, timeZone: 'UTC', nowMs: 0, limit: 100_000 }
+    const job = { plan, partitions: [summaryOf(dir)], window: ALL_TIME, afterId: 0, lastId: 5000, timeZone: 'UTC', nowMs: 0, limit: 100_000 }
     t.throws(() => reader.search(job, alive), /told to stop/, text)
     t.doesNotThrow(() => reader.search(job, () => {}), `${text}: the reader goes on`)
   }

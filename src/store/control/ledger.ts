@@ -50,6 +50,8 @@ export interface LedgerCounts { readonly owed: number, readonly failed: number, 
 /** Slots of one definition that late events are waited for: the windows of all of them together. */
 export interface WatchedSlots { readonly detection_id: string, readonly definition_hash: string, readonly manual: 0 | 1, readonly earliest_us: number, readonly latest_us: number }
 
+export type WatchedSlot = Pick<Slot, 'slot_ms' | 'earliest_us' | 'latest_us'>
+
 /** Late events for one slot. `last` is the position of the last of them. */
 export interface LateEvents { readonly detectionId: string, readonly slotMs: number, readonly events: number, readonly last: Position, readonly dueMs: (slot: Slot) => number }
 
@@ -80,22 +82,22 @@ export function openLedgerStore (db: Database.Database) {
   const selectWithoutWindow = db.prepare<[], Slot>('SELECT * FROM slot WHERE latest_us = 0')
   const select = db.prepare<[string, number], Slot>('SELECT * FROM slot WHERE detection_id = ? AND slot_ms = ?')
   // A time to try again that lies further ahead than any is given was given by a clock that was wrong.
-  const isDue = "state IN ('owed', 'failed') AND (next_try_ms <= @nowMs OR (tries > 0 AND next_try_ms > @nowMs + @longestMs))"
-  // both use slot_due_idx
+  const isOpen = "state IN ('owed', 'running', 'failed')" // the words of slot_due_idx, or that is not used
+  const isDue = `${isOpen} AND state <> 'running' AND (next_try_ms <= @nowMs OR (tries > 0 AND next_try_ms > @nowMs + @longestMs))`
+  // Without these words the whole ledger is read in the order of GROUP BY.
   const selectCurrent = db.prepare<object, Slot>(`
-    SELECT * FROM slot WHERE state = 'owed' AND tries = 0 AND next_try_ms <= @nowMs AND origin = 'schedule'
+    SELECT * FROM slot INDEXED BY slot_due_idx WHERE ${isOpen} AND state = 'owed' AND tries = 0 AND next_try_ms <= @nowMs AND origin = 'schedule'
       AND slot_ms = (SELECT max(slot_ms) FROM slot AS other WHERE other.detection_id = slot.detection_id AND origin = 'schedule' AND slot_ms <= @nowMs)
   `)
-  const selectBacklog = db.prepare<object, Slot>(`SELECT *, min(slot_ms) FROM slot WHERE ${isDue} AND origin <> 'backfill' GROUP BY detection_id`)
-  // uses slot_late_due_ms_idx
+  const selectBacklog = db.prepare<object, Slot>(`SELECT *, min(slot_ms) FROM slot INDEXED BY slot_due_idx WHERE ${isDue} AND origin <> 'backfill' GROUP BY detection_id`)
   const selectLate = db.prepare<object, Slot>(`
-    SELECT *, min(slot_ms) FROM slot
+    SELECT *, min(slot_ms) FROM slot INDEXED BY slot_late_due_ms_idx
     WHERE state = 'done' AND late_due_ms IS NOT NULL AND (late_due_ms <= @nowMs OR late_due_ms > max(@nowMs, slot_ms) + @longestMs)
     GROUP BY detection_id
   `)
   const selectNextTry = db.prepare<[number], number | null>(`
     SELECT min(ms) FROM (
-      SELECT next_try_ms AS ms FROM slot WHERE state IN ('owed', 'failed') AND origin <> 'backfill'
+      SELECT next_try_ms AS ms FROM slot WHERE ${isOpen} AND state <> 'running' AND origin <> 'backfill'
       UNION ALL SELECT late_due_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
     ) WHERE ms > ?
   `).pluck()
@@ -121,10 +123,13 @@ export function openLedgerStore (db: Database.Database) {
   // uses slot_first_done_ms_idx
   const selectWatched = db.prepare<[number], WatchedSlots>(`
     SELECT detection_id, definition_hash, origin = 'manual' AS manual, min(earliest_us) AS earliest_us, max(latest_us) AS latest_us
-    FROM slot WHERE first_done_ms IS NULL OR first_done_ms >= ? GROUP BY detection_id, definition_hash, origin = 'manual'
+    FROM (
+      SELECT detection_id, definition_hash, origin, earliest_us, latest_us FROM slot WHERE first_done_ms >= ?
+      UNION ALL SELECT detection_id, definition_hash, origin, earliest_us, latest_us FROM slot WHERE first_done_ms IS NULL
+    ) GROUP BY detection_id, definition_hash, origin = 'manual'
   `)
-  const selectSlotsOf = db.prepare<object, Slot>(`
-    SELECT * FROM slot WHERE detection_id = @detectionId AND definition_hash = @definitionHash AND (origin = 'manual') = @manual
+  const selectSlotsOf = db.prepare<object, WatchedSlot>(`
+    SELECT slot_ms, earliest_us, latest_us FROM slot WHERE detection_id = @detectionId AND definition_hash = @definitionHash AND (origin = 'manual') = @manual
       AND state <> 'waived' AND (first_done_ms IS NULL OR first_done_ms >= @sinceMs) ORDER BY slot_ms DESC
   `)
   const raise = db.prepare(`
@@ -203,7 +208,7 @@ export function openLedgerStore (db: Database.Database) {
     /** Slots of each definition that were first evaluated at `sinceMs` or later, or are still to be. */
     watched: (sinceMs: number): WatchedSlots[] => selectWatched.all(sinceMs),
     /** Those slots one by one, the newest first. */
-    slotsOf: ({ detection_id: detectionId, definition_hash: definitionHash, manual }: WatchedSlots, sinceMs: number): Slot[] => selectSlotsOf.all({ detectionId, definitionHash, manual, sinceMs }),
+    slotsOf: ({ detection_id: detectionId, definition_hash: definitionHash, manual }: WatchedSlots, sinceMs: number): WatchedSlot[] => selectSlotsOf.all({ detectionId, definitionHash, manual, sinceMs }),
     /** How far the search for late events has come; it begins at a position. */
     cursor (begin: Position): Position {
       beginCursor.run(begin)

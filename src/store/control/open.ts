@@ -24,7 +24,7 @@ export function openControlDatabase (dataDir: string): Database.Database {
 }
 
 /** Runs the migrations that the database has not seen, each in a transaction; its `user_version` counts them. */
-function migrate (db: Database.Database): void {
+export function migrate (db: Database.Database): void {
   const folder = resourcePath('migrations/control/')
   const files = readdirSync(folder).filter(name => /^\d{4}_.*\.sql$/.test(name)).sort()
   const readVersion = () => db.pragma('user_version', { simple: true }) as number

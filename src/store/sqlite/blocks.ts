@@ -7,10 +7,11 @@ import { reading } from './damage.js'
 import type { PartitionReader } from './partition-reader.js'
 import type { PartitionSummary } from './partition.js'
 
-/** What a search looks at: partitions, event time, and ids up to the position. */
+/** What a search looks at: partitions, event time, and ids after `afterId` up to the position. */
 export interface Scope {
   readonly partitions: readonly PartitionSummary[]
   readonly window: Window
+  readonly afterId: number
   readonly lastId: number
 }
 
@@ -23,8 +24,8 @@ export interface Block {
 }
 
 /** How many events of a block a search looks at. */
-export function countInScope ({ first_id: firstId, last_id: blockLastId }: Block, { lastId }: Scope): number {
-  return Math.min(blockLastId, lastId) - firstId + 1
+export function countInScope ({ first_id: firstId, last_id: blockLastId }: Block, { afterId, lastId }: Scope): number {
+  return Math.min(blockLastId, lastId) - Math.max(firstId - 1, afterId)
 }
 
 /** One event that a search found; `read` makes of it what is wanted. */
@@ -36,12 +37,12 @@ export interface Place { readonly timeUs: number, readonly id: number }
 export type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly Found<T>[]
 
 /** The places of a block's events that are in the scope and marked. */
-export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_time_us: maxTimeUs }: Block, columns: BlockColumns, { window: { earliestUs, latestUs }, lastId }: Scope, marks: Marks): number[] {
+export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_time_us: maxTimeUs }: Block, columns: BlockColumns, { window: { earliestUs, latestUs }, afterId, lastId }: Scope, marks: Marks): number[] {
   const places: number[] = []
   if (marks === 'none') return places
   const times = minTimeUs >= earliestUs && maxTimeUs < latestUs ? null : columns.times()
   const end = Math.min(columns.count, lastId - firstId + 1)
-  for (let i = 0; i < end; i++) {
+  for (let i = Math.max(0, afterId - firstId + 1); i < end; i++) {
     if (marks !== 'all' && marks[i] === 0) continue
     if (times === null || (times[i]! >= earliestUs && times[i]! < latestUs)) places.push(i)
   }
@@ -52,10 +53,10 @@ export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_
 const PAGE = 256
 
 /** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
-export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
+export function * blocksOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
   const { key, direction, start } = {
     any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window; uses block_max_time_us_idx
-    id: { key: 'first_id', direction: 'ASC', start: -Infinity },
+    id: { key: 'first_id', direction: 'ASC', start: afterId > 0 ? beforeBlockOf(reader, afterId) : -Infinity },
     '-id': { key: 'first_id', direction: 'DESC', start: Infinity },
     time: { key: 'min_time_us', direction: 'ASC', start: -Infinity }, // uses block_min_time_us_idx
     '-time': { key: 'max_time_us', direction: 'DESC', start: Infinity }, // uses block_max_time_us_idx
@@ -63,10 +64,10 @@ export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, 
   const after = direction === 'ASC' ? '>' : '<'
   const select = reader.db.prepare<object, Block>(`
     SELECT first_id, last_id, min_time_us, max_time_us, odd FROM block
-    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND (${key}, first_id) ${after} (@key, @id)
+    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND last_id > @afterId AND first_id <= @lastId AND (${key}, first_id) ${after} (@key, @id)
     ORDER BY ${key} ${direction}, first_id ${direction} LIMIT ${PAGE}
   `)
-  const params = { ...window, lastId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
+  const params = { ...window, afterId, lastId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
     const page = reading(reader.name, () => select.all(params))
     yield * page
@@ -75,6 +76,12 @@ export function * blocksOf (reader: PartitionReader, { window, lastId }: Scope, 
     params.key = last[key as 'first_id' | 'min_time_us' | 'max_time_us']
     params.id = last.first_id
   }
+}
+
+/** So that what is after an id is found without a look at all that is before. */
+function beforeBlockOf ({ name, db }: PartitionReader, id: number): number {
+  const firstId = reading(name, () => db.prepare<[number], number | null>('SELECT max(first_id) FROM block WHERE first_id <= ?').pluck().get(id)) ?? null
+  return firstId === null ? -Infinity : firstId - 1
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Window } from '../../event.js'
-import type { EventStore, EventStoreStats, PartitionStatus, Position } from '../events.js'
+import type { ArrivalResult, EventStore, EventStoreStats, PartitionStatus, Position } from '../events.js'
+import type { FoundArrivals } from './arrivals.js'
 import type { Scope } from './blocks.js'
 import type { Folder } from './folder.js'
 import type { PartitionSummary } from './partition.js'
@@ -47,11 +48,20 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
       aside.set(name, catalogue.get(name) ?? aside.get(name) ?? null)
       catalogue.delete(name)
     },
-    scopeOf: ({ window, position }: { window: Window, position: Position }): Scope => ({
+    scopeOf: ({ window, position, since }: { window: Window, position: Position, since?: Position | undefined }): Scope => ({
       partitions: [...catalogue.values()],
       window,
+      afterId: since === undefined ? 0 : Number(since),
       lastId: Number(position),
     }),
+    /** All event times. */
+    arrivalScope: ({ after, position }: { after: Position, position: Position }): Scope => ({
+      partitions: [...catalogue.values()],
+      window: { earliestUs: -Infinity, latestUs: Infinity },
+      afterId: Number(after),
+      lastId: Number(position),
+    }),
+    toResult: ({ arrivals, lacking }: FoundArrivals): ArrivalResult => ({ lacking, arrivals: arrivals.map(({ lastId, ...one }) => ({ ...one, last: String(lastId) as Position })) }),
     /** What a search of the window goes without. */
     warningsOf: (window: Window): string[] => [...aside]
       .filter(([name, summary]) => mayHold(name, summary, window))

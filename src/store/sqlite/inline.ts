@@ -39,6 +39,7 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
       return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal))
     },
+    since: async ({ queries, signal, ...scope }) => reader.arrivals({ ...catalogue.arrivalScope(scope), queries }, alive(signal)).map(catalogue.toResult),
     failure: () => null,
     retain: async () => [], // its folder ends with the command
     async close (): Promise<void> {

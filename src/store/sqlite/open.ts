@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult } from '../events.js'
+import type { AppendRequest, ArrivalOptions, ArrivalResult, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
 import { openCatalogue } from './catalogue.js'
@@ -83,6 +83,9 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
     },
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
+    },
+    async since ({ queries, signal, ...scope }: ArrivalOptions): Promise<readonly ArrivalResult[]> {
+      return (await readers.arrivals({ ...catalogue.arrivalScope(scope), queries }, signal)).map(catalogue.toResult)
     },
     async retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]> {
       if (retention === undefined) return []

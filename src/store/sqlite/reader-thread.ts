@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { FoundEvent } from '../events.js'
+import type { ArrivalJob, FoundArrivals } from './arrivals.js'
 import { DamageError } from './damage.js'
 import { aliveUntil } from './partition-reader.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
@@ -17,6 +18,7 @@ export interface ReaderThreadOptions extends ReaderOptions {
 export type ToReader =
   | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
+  | { readonly kind: 'arrivals', readonly job: ArrivalJob, readonly timeoutMs: number }
   /** Not answered. */
   | { readonly kind: 'forget', readonly partitions: readonly string[] }
   | { readonly kind: 'close' }
@@ -24,6 +26,7 @@ export type ToReader =
 export type FromReader =
   | { readonly kind: 'searched', readonly outcomes: readonly SearchOutcome[] }
   | { readonly kind: 'found', readonly events: readonly FoundEvent[] }
+  | { readonly kind: 'arrived', readonly found: readonly FoundArrivals[] }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
   | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
@@ -44,6 +47,7 @@ port.on('message', (message: ToReader) => {
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })
+    else if (message.kind === 'arrivals') post({ kind: 'arrived', found: reader.arrivals(message.job, alive) })
     else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })
   } catch (error) {
     if (error instanceof DamageError) return post({ kind: 'damaged', partition: error.partition, reason: error.reason })

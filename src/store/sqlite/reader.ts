@@ -13,6 +13,8 @@ import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
+import type { ArrivalJob, FoundArrivals } from './arrivals.js'
+import { findArrivals } from './arrivals.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
 import { blocksOf, countInScope, ordered, placesInScope } from './blocks.js'
 import type { Condition } from './condition.js'
@@ -58,9 +60,9 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   let watch: Watch = { warn: () => {}, alive: () => {} }
   const fields = openEventFields(fieldTables, { warn: message => watch.warn(message), alive: () => watch.alive() })
 
-  function readersOf ({ partitions, window }: Scope): PartitionReader[] {
+  function readersOf ({ partitions, window, afterId }: Scope): PartitionReader[] {
     return partitions
-      .filter(({ minTimeUs, maxTimeUs }) => minTimeUs !== null && minTimeUs < window.latestUs && maxTimeUs! >= window.earliestUs)
+      .filter(({ lastId, minTimeUs, maxTimeUs }) => lastId > afterId && minTimeUs !== null && minTimeUs < window.latestUs && maxTimeUs! >= window.earliestUs)
       .map(summary => {
         let reader = readers.get(summary.name)
         if (reader === undefined) {
@@ -181,6 +183,11 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
         if (found.length === job.limit) break
       }
       return found
+    },
+
+    arrivals (job: ArrivalJob, alive: Alive): FoundArrivals[] {
+      watch = { warn: () => {}, alive }
+      return findArrivals(readersOf(job), job, alive)
     },
 
     /** Closes the connections to partitions that are gone. */

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult } from '../events.js'
+import type { ArrivalJob, FoundArrivals } from './arrivals.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
 import type { PartitionSummary } from './partition.js'
@@ -148,7 +149,8 @@ interface Waiter { readonly resolve: (result: never) => void, readonly reject: (
 /** Searches of one `eventsKey` read the same events; null where a search reads none. */
 interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob, readonly eventsKey: string | null }
 interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
-type Waiting = SearchWaiter | FindWaiter
+interface ArrivalWaiter extends Waiter { readonly kind: 'arrivals', readonly job: ArrivalJob }
+type Waiting = SearchWaiter | FindWaiter | ArrivalWaiter
 
 /**
  * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
@@ -175,6 +177,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
         rejectAll(toUnavailable(message.partition, message.reason))
       } else if (message.kind === 'failed') rejectAll(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
       else if (message.kind === 'found') for (const { resolve } of thread.running.splice(0)) resolve(message.events as never)
+      else if (message.kind === 'arrived') for (const { resolve } of thread.running.splice(0)) resolve(message.found as never)
       else thread.running.splice(0).forEach((one, i) => settle(one, message.outcomes[i]!))
       deal()
     })
@@ -207,7 +210,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   /** The next job, with those that read the same events. */
   function takeJobs (): Waiting[] {
     const first = waiting.shift()!
-    if (first.kind === 'find' || first.eventsKey === null) return [first]
+    if (first.kind !== 'search' || first.eventsKey === null) return [first]
     const others = waiting.filter(one => one.kind === 'search' && one.eventsKey === first.eventsKey).slice(0, MAX_TOGETHER - 1)
     for (const one of others) waiting.splice(waiting.indexOf(one), 1)
     return [first, ...others]
@@ -250,6 +253,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   return {
     search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }), signal),
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
+    arrivals: (job: ArrivalJob, signal?: AbortSignal) => run<readonly FoundArrivals[]>(waiter => ({ kind: 'arrivals', job, ...waiter }), signal),
     /** Does something while no search runs, and lets those wait that come meanwhile; gives null, and does nothing, where one runs or waits. */
     async alone<T> (work: () => Promise<T>): Promise<T | null> {
       if (closing || isHeld || waiting.length > 0 || threads.some(({ running }) => running.length > 0)) return null
@@ -286,6 +290,7 @@ function settle ({ resolve, reject }: Waiting, { result, fault }: SearchOutcome)
 function toMessage (jobs: readonly Waiting[]): ToReader {
   const [first] = jobs
   if (first?.kind === 'find') return { kind: 'find', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
+  if (first?.kind === 'arrivals') return { kind: 'arrivals', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
   const searches = jobs.flatMap(one => one.kind === 'search' ? one.job : [])
   return { kind: 'search', jobs: searches, timeoutMs: SEARCH_TIMEOUT_MS * searches.length }
 }

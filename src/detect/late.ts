@@ -1,0 +1,154 @@
+import { ALL_TIME } from '../event.js'
+import { SplError } from '../spl/errors.js'
+import type { Predicate } from '../spl/ast.js'
+import type { SearchPlan } from '../spl/plan.js'
+import { relevantPredicate } from '../spl/relevant.js'
+import type { DetectionStore } from '../store/control/detections.js'
+import type { LateEvents, LedgerStore, Slot, WatchedSlot, WatchedSlots } from '../store/control/ledger.js'
+import type { ArrivalQuery, EventStore, Position } from '../store/events.js'
+import { EVERY } from './evidence.js'
+import type { Definitions } from './definitions.js'
+import { lateDueMs } from './ledger.js'
+
+/** So long after its first evaluation a slot waits for late events. */
+export const HORIZON_MS = 7 * 86_400_000
+
+export interface SweepDeps {
+  readonly events: EventStore
+  readonly detectionStore: DetectionStore
+  readonly definitions: Definitions
+  readonly ledger: LedgerStore
+  readonly signal: AbortSignal
+}
+
+/** Events that were looked at for: `late` and `tooLate` of all detections, and what they lack. */
+export interface SweepReport {
+  readonly late: number
+  readonly tooLate: number
+  readonly lacking: readonly { readonly detectionId: string, readonly field: string, readonly events: number }[]
+}
+
+/** Slots of one definition that wait for late events. */
+interface Watch {
+  readonly slots: WatchedSlots
+  readonly predicate: Predicate
+  /** Events from then on are left to slots that are still to come. */
+  readonly untilUs: number
+}
+
+/**
+ * Looks at the events that came since the last time: the newest slot whose window holds one that its definition may see has late events. Where it is looked next
+ * is kept in the transaction of what was found, so nothing is passed over and nothing is counted twice. What it costs depends on new events alone.
+ */
+export async function sweep (nowMs: number, { events, detectionStore, definitions, ledger, signal }: SweepDeps): Promise<SweepReport> {
+  const position = events.position()
+  const after = ledger.cursor(position)
+  if (!events.isAfter(position, after)) return { late: 0, tooLate: 0, lacking: [] }
+  const sinceMs = nowMs - HORIZON_MS
+
+  const watches = ledger.watched(sinceMs).map(toWatch)
+  const needs = detectionStore.openPeriods().flatMap(period => toNeed(period.detection_id, period.definition_hash) ?? [])
+  const looked = await events.since({
+    after,
+    position,
+    queries: [
+      ...watches.map(({ predicate, untilUs }): ArrivalQuery => ({ predicate, bordersUs: [ALL_TIME.earliestUs, untilUs], fields: [] })),
+      ...needs.map(({ predicate, fields }): ArrivalQuery => ({ predicate, bordersUs: [], fields })),
+    ],
+    signal,
+  })
+  const lacking = needs.flatMap(({ detectionId }, i) => Object.entries(looked[watches.length + i]!.lacking).map(([field, events]) => ({ detectionId, field, events })))
+
+  const late: LateEvents[] = []
+  const tooLate: { detectionId: string, name: string, events: number }[] = []
+  const touched = watches.filter((_, i) => looked[i]!.arrivals.length > 0).map(watch => {
+    const fromUs = (detectionStore.periods(watch.slots.detection_id)[0]?.from_ms ?? nowMs) * 1000
+    return { watch, fromUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { fromUs, untilUs: watch.untilUs }) }
+  })
+  const found = touched.length === 0 ? [] : await events.since({ after, position, queries: touched.map(({ watch: { predicate }, bordersUs }) => ({ predicate, bordersUs, fields: [] })), signal })
+  touched.forEach(({ watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual } }, fromUs, ofStretch, bordersUs }, i) => {
+    const bySlot = new Map<number, { events: number, last: Position }>()
+    for (const { stretch, events: count, last } of found[i]!.arrivals) {
+      const slot = ofStretch[stretch]
+      if (slot == null) {
+        // Of windows before all that are waited for. A gap between windows is coverage's to show.
+        if (manual === 0 && bordersUs[stretch]! >= fromUs && bordersUs[stretch + 1]! <= firstUs) tooLate.push({ detectionId, name: TOO_LATE, events: count })
+        continue
+      }
+      const known = bySlot.get(slot.slot_ms)
+      bySlot.set(slot.slot_ms, { events: count + (known?.events ?? 0), last: known === undefined || events.isAfter(last, known.last) ? last : known.last })
+    }
+    for (const [slotMs, { events, last }] of bySlot) late.push({ detectionId, slotMs, events, last, dueMs: slot => lateDueMs(slot, nowMs) })
+  })
+  const counts = [...tooLate, ...lacking.map(({ detectionId, field, events }) => ({ detectionId, name: `${LACKING}${field}`, events }))]
+  const sum = ledger.swept(position, { late, counts }, { nowMs, isAfter: events.isAfter, isDropped })
+  return { late: sum.late, tooLate: sum.tooLate + tooLate.reduce((all, { events }) => all + events, 0), lacking }
+
+  function toWatch (slots: WatchedSlots): Watch {
+    const { detection_id: id, definition_hash: hash, manual } = slots
+    const predicate = predicateOf(hash)
+    const period = detectionStore.openPeriod(id)
+    const lastMs = manual === 1 || period?.definition_hash !== hash ? null : ledger.lastSlot(id)
+    if (lastMs === null || period === undefined) return { slots, predicate, untilUs: slots.latest_us }
+    const { nextSlot, windowOf } = definitions.schedule(hash)
+    return { slots, predicate, untilUs: Math.min(slots.latest_us, windowOf(nextSlot(Math.max(lastMs, period.from_ms))).earliestUs) }
+  }
+
+  /** The fields that an enabled detection groups its events by: an event without one is in no row. */
+  function toNeed (detectionId: string, hash: string | null): { detectionId: string, predicate: Predicate, fields: string[] } | null {
+    const plan = hash === null ? null : planOf(hash)
+    if (plan === null) return null
+    const { identity } = plan
+    const fields = identity.kind === 'by' ? identity.fields.filter(({ name, computed, fillers }) => !computed && fillers === undefined && name !== '_time').map(({ name }) => name) : []
+    return fields.length === 0 ? null : { detectionId, predicate: relevantPredicate(plan), fields }
+  }
+
+  function predicateOf (hash: string): Predicate {
+    const plan = planOf(hash)
+    return plan === null ? EVERY : relevantPredicate(plan)
+  }
+
+  /** Null where this version can't run it, though the one before could. */
+  function planOf (hash: string): SearchPlan | null {
+    try {
+      return definitions.get(hash).plan
+    } catch (error) {
+      if (error instanceof SplError) return null
+      throw error
+    }
+  }
+
+  function isDropped (slot: Slot): boolean {
+    return ledger.dropped({ earliestUs: slot.earliest_us, latestUs: slot.latest_us }).some(({ dropped_ms: droppedMs }) => slot.done_ms !== null && droppedMs >= slot.done_ms)
+  }
+}
+
+/** Names of counts in control.db; LACKING has the field's name behind it. */
+export const TOO_LATE = 'too_late'
+export const LACKING = 'lacking:'
+
+/** Borders from `fromUs` or the first window on, and of each stretch between two the newest of the slots, which come newest first, whose window holds it; null where none does. */
+export function paint (slots: readonly WatchedSlot[], { fromUs, untilUs }: { readonly fromUs: number, readonly untilUs: number }): { bordersUs: readonly number[], ofStretch: readonly (WatchedSlot | null)[] } {
+  const ends = slots.flatMap(({ earliest_us: earliestUs, latest_us: latestUs }) => [earliestUs, latestUs])
+  const bordersUs = [...new Set([ALL_TIME.earliestUs, ...[fromUs, ...ends].filter(us => us < untilUs), untilUs])].sort((a, b) => a - b)
+  const placeOf = new Map(bordersUs.map((us, place) => [us, place]))
+  const ofStretch: (WatchedSlot | null)[] = new Array<WatchedSlot | null>(Math.max(0, bordersUs.length - 1)).fill(null)
+  /** The next stretch from a place on that has no slot yet. */
+  const free = bordersUs.map((_, place) => place)
+  const nextFree = (place: number): number => {
+    let last = place
+    while (free[last] !== last) last = free[last]!
+    for (let at = place; at !== last;) [at, free[at]] = [free[at]!, last]
+    return last
+  }
+  for (const slot of slots) {
+    const start = placeOf.get(slot.earliest_us)
+    const end = placeOf.get(Math.min(slot.latest_us, untilUs))
+    if (start === undefined || end === undefined) continue
+    for (let stretch = nextFree(start); stretch < end; stretch = nextFree(stretch)) {
+      ofStretch[stretch] = slot
+      free[stretch] = stretch + 1
+    }
+  }
+  return { bordersUs, ofStretch }
+}
