@@ -8,6 +8,8 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, val
 import type { Registry } from 'prom-client'
 import type { FindKey } from './api/auth.js'
 import { useApiKeys } from './api/auth.js'
+import type { BackfillRouteDeps } from './api/backfills.js'
+import { backfillRoutes } from './api/backfills.js'
 import { backupRoutes } from './api/backups.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
@@ -34,7 +36,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly findKey: FindKey
@@ -118,6 +120,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(searchRoutes, deps)
     await api.register(detectionRoutes, deps)
     await api.register(ledgerRoutes, deps)
+    await api.register(backfillRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)

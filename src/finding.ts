@@ -67,6 +67,7 @@ export const Finding = FindingBody.extend({
   created_at: z.string(),
   updated_at: z.string(),
   run: z.string().describe('the run that gave this revision'),
+  backfill: z.string().nullable().describe('the backfill that created it; null where a run of the schedule or by hand did'),
   gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more; null while it does'),
   change: FindingChange.nullable().describe('what this revision says that the one before did not; null of the first'),
 }).meta({ id: 'Finding' })

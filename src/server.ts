@@ -11,6 +11,8 @@ import type { Config } from './config.js'
 import { ConfigError } from './config.js'
 import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
+import type { ActiveDetection } from './detect/active.js'
+import { openBackfills } from './detect/backfill.js'
 import { openDefinitions } from './detect/definitions.js'
 import { openDetections } from './detect/detections.js'
 import { sweep } from './detect/late.js'
@@ -18,7 +20,8 @@ import { openLedger } from './detect/ledger.js'
 import { toRfc3339 } from './event.js'
 import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
 import { openFolders } from './detect/folders.js'
-import { openDetectMetrics } from './detect/metrics.js'
+import { openBackfillMetrics, openDetectMetrics } from './detect/metrics.js'
+import { openOffers } from './detect/offer.js'
 import type { Problem } from './detect/place.js'
 import { toKnowledge } from './detect/search.js'
 import { buildFieldTables } from './fields/field-tables.js'
@@ -31,6 +34,7 @@ import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
 import { openBackups } from './store/backups.js'
+import { openBackfillStore } from './store/control/backfills.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
@@ -124,6 +128,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
   const findings = openFindingStore(control)
+  const backfillStore = openBackfillStore(control)
+  const definitions = openDefinitions(detectionStore)
   const detections = openDetections({
     files: content.detections,
     overrides: config.detections.overrides,
@@ -137,7 +143,6 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // every loop and every search under way listens
-  const definitions = openDefinitions(detectionStore)
   const ledger = openLedger({
     events,
     definitions,
@@ -163,6 +168,27 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   })
   ledger.complete(clock.now())
 
+  const offers = openOffers({ ledger: ledgerStore, backfills: backfillStore, definitions, now: clock.now })
+  const countBackfillSlot = openBackfillMetrics(registry, backfillStore)
+  const backfills = openBackfills({
+    events,
+    backfills: backfillStore,
+    definitions,
+    detections,
+    ledger,
+    ledgerStore,
+    now: clock.now,
+    newId: randomUUID,
+    signal: stop.signal,
+    report: {
+      slot: countBackfillSlot,
+      failed: ({ id, detection_id }, slot_ms, err) => { log.error({ err, backfill_id: id, detection_id, slot_ms }, 'a slot of a backfill failed') },
+      ended: ({ id, detection_id, state, done_slots, created, revised, gone, error }) => {
+        log[state === 'failed' ? 'error' : 'info']({ backfill_id: id, detection_id, state, slots: done_slots, created, revised, gone, reason: error }, 'a backfill has ended')
+      },
+    },
+  })
+
   const countBackup = openBackupMetrics(registry)
   const backups = openBackups({
     dataDir: config.data.dir,
@@ -185,12 +211,14 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     detections,
     ledger,
     ledgerStore,
+    offers,
     findings,
     macros: detections.macros,
     knowledge: detections.knowledge,
     signal: stop.signal,
     credentials,
     usage,
+    backfills,
     backups,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
@@ -245,9 +273,17 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     const next = folders.read()
     if (next === content) return
     content = next
+    const before = new Map(detections.list().map(({ id, compiled }) => [id, compiled?.hash]))
     ledger.reload(content)
     log.info({ detections: content.detections.length }, 'detections were read again')
     logProblems()
+    logOffers(detections.list().filter(({ id, compiled }) => before.get(id) !== compiled?.hash))
+  }
+
+  function logOffers (changed: readonly ActiveDetection[]): void {
+    for (const [detection_id, { window, changed: parts }] of offers.ofAll(changed)) {
+      log.info({ detection_id, changed: parts, earliest: toRfc3339(window.earliestUs), latest: toRfc3339(window.latestUs) }, 'a detection was changed; a backfill of these windows would say what it finds in them now')
+    }
   }
 
   function warnOfHidden (): void {
@@ -326,7 +362,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

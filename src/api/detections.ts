@@ -7,6 +7,7 @@ import type { Detections } from '../detect/detections.js'
 import { explainRow } from '../detect/explain.js'
 import { columnsOf, rowToJson } from '../detect/findings.js'
 import type { Ledger } from '../detect/ledger.js'
+import type { Offer, Offers } from '../detect/offer.js'
 import { evaluate } from '../detect/run.js'
 import { slotsWithin } from '../detect/slots.js'
 import { Risk, Schedule } from '../detection.js'
@@ -23,6 +24,7 @@ export interface DetectionDeps {
   readonly events: EventStore
   readonly detections: Detections
   readonly ledger: Ledger
+  readonly offers: Offers
   readonly findings: FindingStore
   readonly time: TimeContext
   readonly signal: AbortSignal
@@ -51,6 +53,7 @@ export const DetectionView = z.object({
   origins: z.object({ enabled: Origin, cron: Origin, earliest: Origin, latest: Origin }).describe('where each setting comes from; the API can\'t change what the configuration sets'),
   definition: z.string().nullable().describe('hash of all that decides what the detection gives; null where the file has errors'),
   next_run: z.string().nullable(),
+  backfill_offer: WindowText.extend({ reason: z.string() }).nullable().describe('a stretch of the last 30 days that was evaluated with another search than that of now: POST /backfills would say what this one finds there'),
   key_fields: z.array(z.string()).nullable().describe('what tells its rows apart: the BY fields of the last stats, none where that has no BY; null where rows are events'),
   bin_seconds: z.number().nullable().describe('span of the last bin of _time'),
   errors: z.array(Problem),
@@ -95,9 +98,9 @@ const RunView = z.object({
 const Id = z.strictObject({ id: z.string().min(1).max(300) })
 
 /** /detections: searches on a schedule, their previews and runs. */
-export async function detectionRoutes (app: FastifyInstance, { events, detections, ledger, findings, time, signal }: DetectionDeps) {
+export async function detectionRoutes (app: FastifyInstance, { events, detections, ledger, offers, findings, time, signal }: DetectionDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
-  const view = (active: ActiveDetection) => toView(active, ledger.nextSlotMs(active.id))
+  const view = (active: ActiveDetection, offer = offers.of(active)) => toView(active, ledger.nextSlotMs(active.id), offer)
 
   routes.get('/detections', {
     schema: { summary: 'Detections, by id', tags: ['detections'], querystring: Page, response: { 200: pageOf(DetectionView), ...problemReplies } },
@@ -106,8 +109,9 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
     const all = detections.list()
     const rest = all.filter(({ id }) => id > after)
     const page = rest.slice(0, limitOf(query))
+    const offered = offers.ofAll(page)
     return {
-      items: page.map(view),
+      items: page.map(active => view(active, offered.get(active.id) ?? null)),
       next_cursor: rest.length > page.length ? toCursor([page.at(-1)!.id]) : null,
       ...(query.count === 'exact' ? { total: all.length } : {}),
     }
@@ -231,7 +235,7 @@ function slotMsOf (scheduled: TimeInput, time: TimeContext): number {
   return Math.floor(earliestUs / 1_000_000) * 1000
 }
 
-function toView ({ id, file, detection, settings, compiled, errors, warnings, notes }: ActiveDetection, nextSlotMs: number | null): z.infer<typeof DetectionView> {
+function toView ({ id, file, detection, settings, compiled, errors, warnings, notes }: ActiveDetection, nextSlotMs: number | null, offer: Offer | null): z.infer<typeof DetectionView> {
   return {
     id,
     uuid: detection?.uuid ?? null,
@@ -252,10 +256,15 @@ function toView ({ id, file, detection, settings, compiled, errors, warnings, no
     key_fields: compiled === null ? null : keyFieldsOf(compiled.plan),
     bin_seconds: compiled?.plan.binSeconds ?? null,
     next_run: nextSlotMs === null ? null : new Date(nextSlotMs).toISOString(),
+    backfill_offer: offer === null ? null : { ...toWindowText(offer.window), reason: reasonOf(offer) },
     errors: [...errors],
     warnings: [...warnings],
     notes: [...notes],
   }
+}
+
+function reasonOf ({ changed }: Offer): string {
+  return `evaluated with ${changed.map(part => `${part === 'search' ? 'another' : 'other'} ${part}`).join(' and ')}`
 }
 
 function keyFieldsOf ({ identity }: SearchPlan): string[] | null {

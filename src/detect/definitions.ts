@@ -2,10 +2,14 @@ import type { DetectionStore } from '../store/control/detections.js'
 import type { CompiledDefinition, CompiledSchedule } from './definition.js'
 import { compileDefinition, compileSchedule } from './definition.js'
 
+/** What of a definition decides its rows, each as text that is equal where it is the same. */
+export type DefinedSearch = Readonly<Record<'search' | 'lookups' | 'data models', string>>
+
 /** The definitions that control.db keeps, each compiled once. */
 export function openDefinitions (store: DetectionStore) {
   const compiledByHash = new Map<string, CompiledDefinition>()
   const scheduleByHash = new Map<string, CompiledSchedule>()
+  const searchByHash = new Map<string, DefinedSearch>()
   return {
     /** Keeps a definition for good, with the lookups that it names. */
     keep (compiled: CompiledDefinition, nowMs: number): void {
@@ -31,6 +35,15 @@ export function openDefinitions (store: DetectionStore) {
         scheduleByHash.set(hash, schedule)
       }
       return schedule
+    },
+    search (hash: string): DefinedSearch {
+      let search = searchByHash.get(hash)
+      if (search === undefined) {
+        const { search: text, lookups, data_models: dataModels } = compiledByHash.get(hash)?.definition ?? store.definition(hash)
+        search = { search: text, lookups: JSON.stringify(lookups), 'data models': JSON.stringify(dataModels) }
+        searchByHash.set(hash, search)
+      }
+      return search
     },
   }
 }

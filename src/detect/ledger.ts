@@ -1,6 +1,7 @@
 import { AppError } from '../errors.js'
+import type { Window } from '../event.js'
 import type { DetectionStore, EnabledPeriod } from '../store/control/detections.js'
-import type { FindingStore, RunRecord } from '../store/control/findings.js'
+import type { FindingStore, RunOfBackfill, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore, NewSlot, Slot } from '../store/control/ledger.js'
 import type { ActiveDetection } from './active.js'
 import { runnable } from './active.js'
@@ -133,13 +134,13 @@ export function openLedger (deps: LedgerDeps) {
     return slot.done_ms !== null && ledger.dropped(windowOf(slot)).some(({ dropped_ms: droppedMs }) => droppedMs >= slot.done_ms!)
   }
 
-  async function evaluateSlot (slot: Slot): Promise<RunRecord> {
+  async function evaluateSlot (slot: Slot, backfill?: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown }> {
     ledger.start(slot.detection_id, slot.slot_ms)
     const nextTryMs = (nowMs: number) => nowMs + Math.min(FIRST_RETRY_MS * 2 ** slot.tries, LAST_RETRY_MS)
     const isShort = ledger.dropped(windowOf(slot)).length > 0
-    const { run, twins, failure } = await runSlot(slot, { isShort, nextTryMs }, deps)
+    const { run, twins, failure } = await runSlot(slot, { isShort, nextTryMs, backfill }, deps)
     report.ran(run, failure, twins)
-    return run
+    return { run, failure }
   }
 
   /** Begins the slots that have just come due. */
@@ -216,7 +217,27 @@ export function openLedger (deps: LedgerDeps) {
         definitions.keep(compiled, nowMs)
         const slot = ledger.oweOther(id, 'manual', { slotMs, definitionHash: compiled.hash, window })
         if (hasLost(slot)) throw new AppError('conflict', 'events of that window were dropped since it was evaluated; what was found stays as it is')
-        return evaluateSlot(slot)
+        return (await evaluateSlot(slot)).run
+      })
+    },
+
+    /** Whether something is to be done at `nowMs` that goes before a backfill: a slot has come due, is caught up with or evaluated again for late events, or is being so. */
+    hasWork (nowMs: number): boolean {
+      return queued.size > 0 || ledger.current(nowMs).length > 0 || ledger.backlog(nowMs, LAST_RETRY_MS).length > 0
+    },
+
+    /** How much of the events of a window of the past is there. Lost: some were dropped after its slot was evaluated, so that another evaluation would see less. */
+    eventsOf (id: string, slotMs: number, window: Window): 'whole' | 'short' | 'lost' {
+      const slot = ledger.slot(id, slotMs)
+      if (slot !== undefined && hasLost(slot)) return 'lost'
+      return ledger.dropped(window).length > 0 ? 'short' : 'whole'
+    },
+
+    /** Evaluates a slot of the past for a backfill, with the definition that the backfill has for it. Gives null where events of its window were lost, and it stays as it is. */
+    backfill (id: string, slot: NewSlot, backfill: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown } | null> {
+      return runExclusively(id, async () => {
+        const before = ledger.slot(id, slot.slotMs)
+        return before !== undefined && hasLost(before) ? null : evaluateSlot(ledger.oweBackfill(id, slot), backfill)
       })
     },
 

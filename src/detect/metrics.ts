@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { BackfillStore } from '../store/control/backfills.js'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore } from '../store/control/ledger.js'
 import type { SweepReport } from './late.js'
@@ -58,4 +59,12 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
       if (twinRows > 0) twins.inc({ detection }, twinRows)
     },
   }
+}
+
+/** Backfills; what is given counts a slot that is done with. */
+export function openBackfillMetrics (registry: Registry, backfills: BackfillStore): (status: 'succeeded' | 'failed' | 'lost') => void {
+  const slots = new Counter({ name: 'hecate_backfill_slots_total', help: 'Slots that backfills are done with; lost: left as they were, since their windows have lost events.', labelNames: ['status'], registers: [registry] })
+  for (const status of ['succeeded', 'failed', 'lost']) slots.inc({ status }, 0) // from the start on, or the first would be no increase
+  registerGauge(registry, 'hecate_backfills_running', 'Backfills that run: one or none.', () => backfills.runningCount())
+  return status => { slots.inc({ status }) }
 }

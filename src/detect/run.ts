@@ -3,7 +3,7 @@ import { AppError } from '../errors.js'
 import type { ChangeReason } from '../finding.js'
 import { saysTheSame } from '../finding.js'
 import type { SearchPlan } from '../spl/plan.js'
-import type { FindingDraft, FindingStore, RunRecord } from '../store/control/findings.js'
+import type { FindingDraft, FindingStore, RunOfBackfill, RunRecord } from '../store/control/findings.js'
 import type { RunnableSlot } from '../store/control/ledger.js'
 import type { EventStore, Position, SearchResult } from '../store/events.js'
 import type { CompiledDefinition } from './definition.js'
@@ -39,13 +39,14 @@ export interface RunOptions {
   readonly isShort: boolean
   /** When to try again after a failure at a time. */
   readonly nextTryMs: (nowMs: number) => number
+  readonly backfill?: RunOfBackfill | undefined
 }
 
 /**
  * Evaluates one slot and commits what it gives: findings, the run and the slot's position, in one transaction. A failure is
  * committed too, with the time of the next try, and is the run's status.
  */
-export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs }: RunOptions, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
+export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfill }: RunOptions, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
   const { events, definitions, findings, now, newId } = deps
   const { slot_ms: slotMs } = slot
   const window = { earliestUs: slot.earliest_us, latestUs: slot.latest_us }
@@ -69,7 +70,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs }: RunOp
     for (const one of found) drafts.push(await toDraft(one, { slot, plan: compiled.plan, window, position }, deps))
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
-    }, { position, drafts, slot, isShort, isAfter: events.isAfter, appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
+    }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
     return { run, twins, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one

@@ -1,3 +1,4 @@
+import { DateTime } from 'luxon'
 import type { Window } from '../event.js'
 import type { CompiledDefinition } from './definition.js'
 
@@ -10,6 +11,29 @@ export function * slotsWithin ({ nextSlot, windowOf }: Scheduled, { earliestUs, 
   const firstMs = firstTimeMs(ms => windowOf(ms).earliestUs >= earliestUs, earliestUs / 1000)
   let slotMs = nextSlot(Math.max(firstMs - 1, afterMs))
   for (; windowOf(slotMs).latestUs <= latestUs; slotMs = nextSlot(slotMs)) yield slotMs
+}
+
+/**
+ * How many slots `slotsWithin` gives, as numbers to add up. A cron expression has as many slots on any day of 24 hours as on any other, or none: a day costs about what a
+ * slot does.
+ */
+export function * countsWithin ({ nextSlot, windowOf }: Scheduled, { earliestUs, latestUs }: Window, timeZone: string): Generator<number> {
+  const firstMs = firstTimeMs(ms => windowOf(ms).earliestUs >= earliestUs, earliestUs / 1000)
+  const endMs = firstTimeMs(ms => windowOf(ms).latestUs > latestUs, latestUs / 1000)
+  let ofDay: number | null = null
+  for (let slotMs = nextSlot(firstMs - 1); slotMs < endMs;) {
+    const day = DateTime.fromMillis(slotMs, { zone: timeZone }).startOf('day')
+    const [startMs, nextDayMs] = [day.toMillis(), day.plus({ days: 1 }).toMillis()]
+    const isWhole = startMs >= firstMs && nextDayMs <= endMs && nextDayMs - startMs === DAY_MS
+    let count: number | null = isWhole ? ofDay : null
+    if (count === null) {
+      count = 0
+      for (let ms = slotMs; ms < Math.min(nextDayMs, endMs); ms = nextSlot(ms)) count++
+      if (isWhole) ofDay = count
+    }
+    yield count
+    slotMs = nextSlot(nextDayMs - 1)
+  }
 }
 
 /** The first slot whose window ends after a time, so that it may hold an event of that time. */

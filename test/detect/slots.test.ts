@@ -1,6 +1,6 @@
 import t from 'tap'
 import { compileDefinition } from '../../src/detect/definition.js'
-import { slotsWithin } from '../../src/detect/slots.js'
+import { countsWithin, slotsWithin } from '../../src/detect/slots.js'
 
 function compile (cron: string, earliest: string, latest: string, zone: string) {
   return compileDefinition({
@@ -15,6 +15,8 @@ const SCHEDULES = [
   ['0 6 * * 1', '-1w@w1', '@w1', 'America/New_York'],
   ['15 0 1 * *', '-1mon@mon', '@mon', 'Australia/Lord_Howe'],
   ['0 * * * *', '+1h@h', '+2h@h', 'UTC'],
+  ['*/20 1-3 * * *', '-20m@m', '@m', 'Europe/Berlin'],
+  ['0 0 1,15 * 1', '-1d@d', '@d', 'America/Santiago'],
 ] as const
 
 t.test('the slots within a range are those that a look at every slot finds, also over a change of clocks', async t => {
@@ -32,6 +34,9 @@ t.test('the slots within a range are those that a look at every slot finds, also
 
       t.strictSame(found, every, `${cron} ${earliest} ${latest} ${zone} from ${from}`)
       t.strictSame([...slotsWithin(compiled, window, found[0])], found.slice(1), 'those after the first')
+      let count = 0
+      for (const part of countsWithin(compiled, window, zone)) count += part
+      t.equal(count, every.length, 'and their number')
     }
   }
 })

@@ -44,6 +44,13 @@ type RunRow = Omit<RunRecord, 'warnings'> & { readonly warnings: string }
 
 export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged' | 'gone'>
 
+/** The backfill that a run is part of. */
+export interface RunOfBackfill {
+  readonly id: string
+  /** Called in the transaction of the run. */
+  readonly ran: (run: RunRecord, isShort: boolean) => void
+}
+
 /** What a run that succeeded changes beside its own row. */
 export interface RunOutcome {
   readonly position: Position
@@ -52,6 +59,7 @@ export interface RunOutcome {
   readonly slot: RunnableSlot
   /** Events of the window were dropped before. */
   readonly isShort: boolean
+  readonly backfill: RunOfBackfill | undefined
   readonly isAfter: (a: Position, b: Position) => boolean
   /** What is said of a finding whose row is gone, or there again. */
   readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
@@ -76,6 +84,7 @@ interface FindingRow {
   readonly time_us: number
   readonly slot_ms: number | null
   readonly gone_ms: number | null
+  readonly backfill_id: string | null
   readonly body: string
   /** Of the revision. */
   readonly change: string | null
@@ -96,8 +105,8 @@ export function openFindingStore (db: Database.Database) {
   // uses finding_detection_id_slot_ms_idx
   const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
   const insert = db.prepare(`
-    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, created_ms, updated_ms, body)
-    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @now_ms, @now_ms, @body)
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body)
+    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body)
   `)
   const revise = db.prepare(`
     UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body
@@ -156,7 +165,7 @@ export function openFindingStore (db: Database.Database) {
   const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding ORDER BY time_us, detection_id, id`)
   const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
 
-  function write ({ id, body, change, evidence }: FindingDraft, run: RunRecord, { position, isAfter, appearance }: RunOutcome): 'created' | 'revised' | 'unchanged' {
+  function write ({ id, body, change, evidence }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): 'created' | 'revised' | 'unchanged' {
     const before = select.get(id)
     const isBack = before !== undefined && before.gone_ms !== null
     // An older position never overwrites a newer one; the same row writes no revision.
@@ -169,7 +178,7 @@ export function openFindingStore (db: Database.Database) {
       detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
       change: change !== null ? JSON.stringify(isBack ? { ...change, row: 'back' } : change) : isBack ? JSON.stringify(appearance('back', run.definition_hash)) : null,
     }
-    if (before === undefined) insert.run(row)
+    if (before === undefined) insert.run({ ...row, backfill_id: backfill?.id ?? null })
     else revise.run(row)
     insertRevision.run(row)
     deleteRiskObjects.run(id)
@@ -202,7 +211,7 @@ export function openFindingStore (db: Database.Database) {
     },
     /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
     commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): RunRecord => {
-      const { position, drafts, slot, isShort, isAfter } = outcome
+      const { position, drafts, slot, isShort, backfill, isAfter } = outcome
       const counts = { created: 0, revised: 0, unchanged: 0, gone: 0 }
       const record = { ...run, ...counts }
       for (const draft of drafts) counts[write(draft, record, outcome)]++
@@ -213,6 +222,7 @@ export function openFindingStore (db: Database.Database) {
       doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
       const latePosition = selectLatePosition.get(run.detection_id, run.slot_ms) ?? null
       if (latePosition === null || !isAfter(latePosition, position)) seeLate.run(run.detection_id, run.slot_ms)
+      backfill?.ran(counted, isShort)
       return counted
     }),
     /** One transaction: a run that failed, and when its slot is tried again. */
@@ -281,6 +291,7 @@ function toFinding (row: FindingRow): Finding {
     created_at: new Date(row.created_ms).toISOString(),
     updated_at: new Date(row.updated_ms).toISOString(),
     run: row.run_id,
+    backfill: row.backfill_id,
     gone_at: row.gone_ms === null ? null : new Date(row.gone_ms).toISOString(),
     change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
   }

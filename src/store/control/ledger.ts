@@ -44,6 +44,9 @@ export type RunnableSlot = Pick<Slot, 'detection_id' | 'slot_ms' | 'definition_h
 /** A slot that comes into the ledger. */
 export interface NewSlot { readonly slotMs: number, readonly definitionHash: string, readonly window: Window }
 
+/** From the first window to the last of the slots that were evaluated with a definition. */
+export interface DefinedStretch { readonly detection_id: string, readonly definition_hash: string, readonly earliest_us: number, readonly latest_us: number }
+
 /** How slots stand, over all detections. */
 export interface LedgerCounts { readonly owed: number, readonly failed: number, readonly late: number, readonly oldest_owed_ms: number | null }
 
@@ -77,19 +80,24 @@ export function openLedgerStore (db: Database.Database) {
     ON CONFLICT (detection_id, slot_ms) DO NOTHING
   `)
   const makeScheduled = db.prepare<[string, number]>("UPDATE slot SET origin = 'schedule' WHERE detection_id = ? AND slot_ms = ?")
-  const redefine = db.prepare('UPDATE slot SET definition_hash = @definitionHash, earliest_us = @earliestUs, latest_us = @latestUs WHERE detection_id = @detectionId AND slot_ms = @slotMs')
+  const redefine = db.prepare(`
+    UPDATE slot SET definition_hash = @definitionHash, earliest_us = @earliestUs, latest_us = @latestUs, origin = iif(origin = 'manual', 'backfill', origin)
+    WHERE detection_id = @detectionId AND slot_ms = @slotMs
+  `)
   const setWindow = db.prepare('UPDATE slot SET earliest_us = @earliestUs, latest_us = @latestUs WHERE detection_id = @detection_id AND slot_ms = @slot_ms')
   const selectWithoutWindow = db.prepare<[], Slot>('SELECT * FROM slot WHERE latest_us = 0')
   const select = db.prepare<[string, number], Slot>('SELECT * FROM slot WHERE detection_id = ? AND slot_ms = ?')
   // A time to try again that lies further ahead than any is given was given by a clock that was wrong.
   const isOpen = "state IN ('owed', 'running', 'failed')" // the words of slot_due_idx, or that is not used
   const isDue = `${isOpen} AND state <> 'running' AND (next_try_ms <= @nowMs OR (tries > 0 AND next_try_ms > @nowMs + @longestMs))`
+  // A slot of a backfill is the backfill's alone until it was evaluated.
+  const isOurs = "(origin <> 'backfill' OR first_done_ms IS NOT NULL)"
   // Without these words the whole ledger is read in the order of GROUP BY.
   const selectCurrent = db.prepare<object, Slot>(`
     SELECT * FROM slot INDEXED BY slot_due_idx WHERE ${isOpen} AND state = 'owed' AND tries = 0 AND next_try_ms <= @nowMs AND origin = 'schedule'
       AND slot_ms = (SELECT max(slot_ms) FROM slot AS other WHERE other.detection_id = slot.detection_id AND origin = 'schedule' AND slot_ms <= @nowMs)
   `)
-  const selectBacklog = db.prepare<object, Slot>(`SELECT *, min(slot_ms) FROM slot INDEXED BY slot_due_idx WHERE ${isDue} AND origin <> 'backfill' GROUP BY detection_id`)
+  const selectBacklog = db.prepare<object, Slot>(`SELECT *, min(slot_ms) FROM slot INDEXED BY slot_due_idx WHERE ${isDue} AND ${isOurs} GROUP BY detection_id`)
   const selectLate = db.prepare<object, Slot>(`
     SELECT *, min(slot_ms) FROM slot INDEXED BY slot_late_due_ms_idx
     WHERE state = 'done' AND late_due_ms IS NOT NULL AND (late_due_ms <= @nowMs OR late_due_ms > max(@nowMs, slot_ms) + @longestMs)
@@ -97,24 +105,29 @@ export function openLedgerStore (db: Database.Database) {
   `)
   const selectNextTry = db.prepare<[number], number | null>(`
     SELECT min(ms) FROM (
-      SELECT next_try_ms AS ms FROM slot WHERE ${isOpen} AND state <> 'running' AND origin <> 'backfill'
+      SELECT next_try_ms AS ms FROM slot WHERE ${isOpen} AND state <> 'running' AND ${isOurs}
       UNION ALL SELECT late_due_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
     ) WHERE ms > ?
   `).pluck()
+  // One that is only evaluated again is not owed.
+  const isOwed = `${isOurs} AND (state = 'owed' OR (state = 'running' AND first_done_ms IS NULL))`
   const selectCounts = db.prepare<[], LedgerCounts>(`
-    SELECT count(*) FILTER (WHERE state IN ('owed', 'running')) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
-      (SELECT count(*) FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done') AS late, min(slot_ms) AS oldest_owed_ms
+    SELECT count(*) FILTER (WHERE ${isOwed}) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
+      (SELECT count(*) FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done') AS late,
+      min(slot_ms) FILTER (WHERE ${isOwed} OR (state = 'failed' AND ${isOurs})) AS oldest_owed_ms
     FROM slot WHERE state IN ('owed', 'running', 'failed')
   `)
   const selectCountsOf = db.prepare<[], LedgerCounts & { readonly detection_id: string }>(`
-    SELECT detection_id, count(*) FILTER (WHERE state IN ('owed', 'running')) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
-      count(*) FILTER (WHERE state = 'done') AS late, min(slot_ms) FILTER (WHERE state <> 'done') AS oldest_owed_ms
+    SELECT detection_id, count(*) FILTER (WHERE ${isOwed}) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
+      count(*) FILTER (WHERE state = 'done') AS late, min(slot_ms) FILTER (WHERE ${isOwed} OR (state = 'failed' AND ${isOurs})) AS oldest_owed_ms
     FROM (
-      SELECT detection_id, state, slot_ms FROM slot WHERE state IN ('owed', 'running', 'failed')
-      UNION ALL SELECT detection_id, state, slot_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
+      SELECT detection_id, state, slot_ms, origin, first_done_ms FROM slot WHERE state IN ('owed', 'running', 'failed')
+      UNION ALL SELECT detection_id, state, slot_ms, origin, first_done_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
     ) GROUP BY detection_id
   `)
   const start = db.prepare<[string, number]>("UPDATE slot SET state = 'running' WHERE detection_id = ? AND slot_ms = ?")
+  const failAgain = db.prepare(`UPDATE slot SET state = 'failed' WHERE state = 'running' AND tries > 0 AND NOT ${isOurs}`)
+  const forget = db.prepare(`DELETE FROM slot WHERE state IN ('owed', 'running') AND NOT ${isOurs}`)
   const release = db.prepare("UPDATE slot SET state = 'owed' WHERE state = 'running'")
   const waive = db.prepare(`
     UPDATE slot SET state = 'waived', waived_by = @by, waived_reason = @reason, waived_ms = @nowMs, late_due_ms = NULL, late_since_ms = NULL
@@ -166,6 +179,18 @@ export function openLedgerStore (db: Database.Database) {
     SELECT * FROM slot WHERE detection_id = @detectionId AND latest_us > @earliestUs AND earliest_us < @latestUs ORDER BY slot_ms
   `)
 
+  // uses slot_definition_hash_idx twice for each definition, and definition_detection_id_idx
+  const isEvaluated = "definition_hash = hash AND slot_ms >= @sinceMs AND first_done_ms IS NOT NULL AND origin <> 'manual'"
+  const stretchesOf = (where: string) => `
+    SELECT * FROM (
+      SELECT detection_id, hash AS definition_hash,
+        (SELECT earliest_us FROM slot WHERE ${isEvaluated} ORDER BY slot_ms LIMIT 1) AS earliest_us, (SELECT latest_us FROM slot WHERE ${isEvaluated} ORDER BY slot_ms DESC LIMIT 1) AS latest_us
+      FROM definition ${where}
+    ) WHERE earliest_us IS NOT NULL
+  `
+  const selectStretches = db.prepare<object, DefinedStretch>(stretchesOf(''))
+  const selectStretchesOf = db.prepare<object, DefinedStretch>(stretchesOf('WHERE detection_id = @detectionId'))
+
   const toRow = (detectionId: string, origin: SlotOrigin, { slotMs, definitionHash, window }: NewSlot) => ({ detectionId, origin, slotMs, definitionHash, ...window })
 
   return {
@@ -183,8 +208,15 @@ export function openLedgerStore (db: Database.Database) {
       insertSlot.run(toRow(detectionId, origin, slot))
       return select.get(detectionId, slot.slotMs)!
     },
-    /** The slot is of another definition from now on. */
-    redefine: (detectionId: string, slot: NewSlot): void => { redefine.run(toRow(detectionId, 'manual', slot)) },
+    /** The slot of a backfill, which is of another definition from now on where the ledger had it; so is the backfill's what somebody had run by hand. */
+    oweBackfill: db.transaction((detectionId: string, slot: NewSlot): Slot => {
+      const row = toRow(detectionId, 'backfill', slot)
+      insertSlot.run(row)
+      redefine.run(row)
+      return select.get(detectionId, slot.slotMs)!
+    }),
+    /** The stretches that were evaluated with each definition, by slots of `sinceMs` or later that are still on it; of one detection, or of all. */
+    stretches: (sinceMs: number, detectionId?: string): DefinedStretch[] => detectionId === undefined ? selectStretches.all({ sinceMs }) : selectStretchesOf.all({ sinceMs, detectionId }),
     /** Slots from before windows were kept. */
     withoutWindow: (): Slot[] => selectWithoutWindow.all(),
     setWindow: ({ detection_id, slot_ms }: Slot, window: Window): void => { setWindow.run({ detection_id, slot_ms, ...window }) },
@@ -199,8 +231,12 @@ export function openLedgerStore (db: Database.Database) {
     /** Of each detection that has any of them. */
     countsOf: (): readonly (LedgerCounts & { readonly detection_id: string })[] => selectCountsOf.all(),
     start: (detectionId: string, slotMs: number): void => { start.run(detectionId, slotMs) },
-    /** At the start: what the last process left running is owed again. */
-    releaseRunning: (): void => { release.run() },
+    /** At the start: what the last process left running is owed again. A slot that a backfill had begun comes with it, should it go on. */
+    releaseRunning: db.transaction((): void => {
+      failAgain.run()
+      forget.run()
+      release.run()
+    }),
     /** Owed and failed slots of a stretch of time are not to be run. Gives how many there were. */
     waive: (detectionId: string, stretch: { readonly fromMs: number, readonly toMs: number }, { by, reason, nowMs }: { readonly by: string, readonly reason: string, readonly nowMs: number }): number => {
       return waive.run({ detectionId, ...stretch, by, reason, nowMs }).changes
