@@ -22,9 +22,11 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { searchRoutes } from './api/search.js'
+import { sourceRoutes } from './api/sources.js'
 import { storeRoutes } from './api/store.js'
 import type { TokenDeps } from './api/tokens.js'
 import { tokenRoutes } from './api/tokens.js'
+import type { Sources } from './detect/sources.js'
 import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
 import type { HecDeps } from './hec/hec.js'
@@ -39,6 +41,7 @@ import type { Backups } from './store/backups.js'
 export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
+  readonly sources: Sources
   readonly findKey: FindKey
   readonly acks: Acks
   readonly budget: ByteBudget
@@ -125,6 +128,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)
+    await api.register(sourceRoutes, deps)
   }, { prefix: '/api/v1' })
   return app
 }

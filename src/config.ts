@@ -20,7 +20,8 @@ const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s
   return Number(text.slice(0, -1)) * unit
 })
 
-const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 const SIZE_UNITS = { '': 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
@@ -137,6 +138,10 @@ const Config = z.strictObject({
     define: z.record(z.string(), z.string()).default({}),
     overrides: z.record(z.string(), Override).default({}),
   }).prefault({}),
+  sources: z.strictObject({
+    silent_after: Duration.refine(ms => ms === 0 || ms >= MINUTE_MS, 'is 0s or at least a minute').prefault('1h'),
+    forget_after: Duration.prefault('7d'),
+  }).prefault({}),
   fields: z.array(SourcetypeFields).max(MAX_SOURCETYPES).default([]),
   routes: z.array(z.strictObject({ from: Name, key: FieldName, to: Name })).max(MAX_SOURCETYPES).default([]),
   timezone: z.string().refine(isTimeZone, 'is no IANA time zone').default('UTC'),
@@ -173,7 +178,7 @@ export interface ConfigSource {
 export const SCALAR_KEYS = [
   'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.max_bytes', 'data.reserve_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
-  'detections.shipped', 'timezone',
+  'detections.shipped', 'sources.silent_after', 'sources.forget_after', 'timezone',
 ] as const
 
 /** Those that are paths. */
@@ -291,7 +296,10 @@ function resolveSecrets (config: Config, base: string, env: ConfigSource['env'])
   }
 }
 
-function checkConsistency ({ indexes, hec, fields, api }: Config): void {
+function checkConsistency ({ indexes, hec, sources, fields, api }: Config): void {
+  if (sources.forget_after > 0 && sources.forget_after <= sources.silent_after) {
+    throw new ConfigError('sources.forget_after: is not longer than sources.silent_after, so that no source would ever be silent')
+  }
   hec.tokens.forEach(({ index, indexes: allowed }, i) => {
     const missing = [index, ...allowed].find(name => !indexes.includes(name))
     if (missing !== undefined) throw new ConfigError(`hec.tokens.${i}: index "${missing}" is not in indexes`)

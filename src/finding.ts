@@ -33,8 +33,8 @@ export const FindingBody = z.object({
 })
 export type FindingBody = z.infer<typeof FindingBody>
 
-const CHANGE_REASONS = ['late_events', 'definition', 'again'] as const
-/** Late events came; the detection is another than before; somebody asked for it. */
+const CHANGE_REASONS = ['late_events', 'definition', 'again', 'arrival'] as const
+/** Late events came; the detection is another than before; somebody asked for it; a silent source sends again. */
 export type ChangeReason = typeof CHANGE_REASONS[number]
 
 /** What a revision says that the one before did not. */
@@ -66,9 +66,9 @@ export const Finding = FindingBody.extend({
   revision: z.number().int(),
   created_at: z.string(),
   updated_at: z.string(),
-  run: z.string().describe('the run that gave this revision'),
+  run: z.string().describe('the run that gave this revision; empty where none did, but Hecate itself'),
   backfill: z.string().nullable().describe('the backfill that created it; null where a run of the schedule or by hand did'),
-  gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more; null while it does'),
+  gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more, or a silent source sent again; null before'),
   change: FindingChange.nullable().describe('what this revision says that the one before did not; null of the first'),
 }).meta({ id: 'Finding' })
 export type Finding = z.infer<typeof Finding>

@@ -20,10 +20,11 @@ import { openLedger } from './detect/ledger.js'
 import { toRfc3339 } from './event.js'
 import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
 import { openFolders } from './detect/folders.js'
-import { openBackfillMetrics, openDetectMetrics } from './detect/metrics.js'
+import { openBackfillMetrics, openDetectMetrics, openSourceMetrics } from './detect/metrics.js'
 import { openOffers } from './detect/offer.js'
 import type { Problem } from './detect/place.js'
 import { toKnowledge } from './detect/search.js'
+import { openSources } from './detect/sources.js'
 import { buildFieldTables } from './fields/field-tables.js'
 import { openAcks } from './hec/ack.js'
 import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body.js'
@@ -40,6 +41,7 @@ import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
+import { openSourceStore } from './store/control/sources.js'
 import type { DroppedPartition } from './store/events.js'
 import type { DiskSpace } from './store/disk.js'
 import { openDisk } from './store/disk.js'
@@ -82,6 +84,12 @@ const DAY_US = 86_400_000_000
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
 
+/** How often it is written down what came of each source. */
+const ARRIVALS_MS = 5_000
+
+/** How often silent sources are looked for. */
+const SILENCE_LOOK_MS = 10_000
+
 /** How often it is written down what tokens were used for. */
 const USAGE_FLUSH_MS = 5_000
 
@@ -119,6 +127,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const disk = openDisk({ reserveBytes: config.data.reserve_bytes, statfs: () => statfs(config.data.dir) })
   openDiskMetrics(registry, disk)
   let wasFull = false
+  /** Since when HEC has taken events without a break for lack of space. */
+  let openSinceMs = clock.now()
   lookAtDisk()
 
   const credentialStore = openCredentialStore(control)
@@ -188,6 +198,15 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       },
     },
   })
+  const sources = openSources({
+    events,
+    store: openSourceStore(control),
+    findings,
+    silentAfterMs: config.sources.silent_after,
+    forgetAfterMs: config.sources.forget_after,
+    openSinceMs: () => openSinceMs,
+  })
+  const sourceMetrics = openSourceMetrics(registry, { sources, now: clock.now })
 
   const countBackup = openBackupMetrics(registry)
   const backups = openBackups({
@@ -220,6 +239,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     usage,
     backfills,
     backups,
+    sources,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
@@ -301,11 +321,25 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   function lookAtDisk (): void {
     disk.look()
     const { isFull, freeBytes, reserveBytes } = disk.state()
+    if (isFull) openSinceMs = clock.now()
     if (isFull === wasFull) return
     wasFull = isFull
     const what = { free_bytes: freeBytes, reserve_bytes: reserveBytes }
     if (isFull) log.error(what, 'the disk is full: HEC takes no events until there is room again')
     else log.info(what, 'there is room on the disk again: HEC takes events')
+  }
+
+  async function collectArrivals (): Promise<void> {
+    if (events.failure() !== null) return // what was not told yet is gone with it
+    await sourceMetrics.arrived(await sources.collect())
+  }
+
+  /** A store that has failed takes nothing, which says nothing of who sends. */
+  function lookForSilence (nowMs: number): void {
+    if (events.failure() !== null) return
+    const { silent, back } = sources.look(nowMs)
+    if (silent > 0) log.warn({ sources: silent }, 'sources have fallen silent')
+    if (back > 0) log.info({ sources: back }, 'silent sources send again')
   }
 
   async function retain (nowMs: number): Promise<void> {
@@ -350,6 +384,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
   const turnDisk = turnsOf(DISK_LOOK_MS, lookAtDisk, 'the disk could not be looked at')
   const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
+  const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
+  const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
   return {
@@ -362,7 +398,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */
@@ -382,6 +418,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       await loop
       await ledger.settled()
       await turnUsage(clock.now())
+      await turnArrivals(clock.now())
       await events.close()
       control.close()
       await backupStopped

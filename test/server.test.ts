@@ -372,3 +372,50 @@ t.test('a damaged partition is logged once, counted, shown and makes the server 
   const search = await fetch(`${url}/api/v1/search`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{"search":"* | stats count","earliest":"0"}' })
   t.match(await search.json(), { rows: [{ count: 1 }], warnings: ['the partition 2026-03-09 is damaged: its events are not searched'] })
 })
+
+t.test('what came is counted every five seconds, silence is looked for every ten; a full disk makes nobody silent, and a stop loses no count', async t => {
+  const config = configOf(tempDir(t))
+  let bavail = 1e12
+  const lines: Record<string, unknown>[] = []
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const deps = { clock, log: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }), version: '0', statfs: () => ({ bsize: 1, bavail }) }
+  const server = await openServer(config, deps)
+  const { url } = await server.start()
+  const send = async (event: object) => {
+    const body = JSON.stringify({ time: clock.now() / 1000 - 8, sourcetype: 'cisco:isovalent', event: { node_name: 'n1', ...event } })
+    t.equal((await fetch(`${url}/services/collector/event`, { method: 'POST', headers: { authorization: `Splunk ${TOKEN}` }, body })).status, 200)
+  }
+  const metrics = async () => (await server.app.inject('/metrics')).body
+  const has = (line: string) => (text: string) => text.includes(`\n${line}\n`)
+  const list = async (url: string) => ((await getJson(url, '/api/v1/sources?earliest=0')) as { items: { node_name: string, events: number, silent: boolean }[] }).items
+
+  await send({ rate_limit_info: { number_of_dropped_process_events: '5' } })
+  await send({ process_throttle: { type: 'THROTTLE_START' } })
+  t.match(await metrics(), 'hecate_event_lag_seconds_count 0\n')
+  clock.set('2026-03-10T12:00:05Z')
+  const text = await until(metrics, has('hecate_event_lag_seconds_count 2'))
+  for (const line of [
+    'hecate_source_count 1', 'hecate_source_silent 0', 'hecate_tetragon_lost_events_total 5', 'hecate_tetragon_throttled_total 1', 'hecate_event_lag_seconds_sum 16',
+    'hecate_event_lag_seconds_bucket{le="5"} 0', 'hecate_event_lag_seconds_bucket{le="10"} 2',
+  ]) t.ok(has(line)(text), line)
+
+  bavail = 0
+  clock.set('2026-03-10T13:00:00Z')
+  await until(metrics, has('hecate_disk_full 1'))
+  bavail = 1e12
+  clock.set('2026-03-10T13:00:01Z')
+  await until(metrics, has('hecate_disk_full 0'))
+  clock.set('2026-03-10T14:00:00Z')
+  t.ok(has('hecate_source_silent 0')(await metrics()), 'from when there was room again on, not from the last arrival')
+  clock.set('2026-03-10T14:00:11Z')
+  await until(metrics, has('hecate_source_silent 1'))
+  t.match(lines.filter(({ msg }) => msg === 'sources have fallen silent'), [{ level: 40, sources: 1 }])
+
+  await send({ process_exec: {} })
+  await send({ process_exit: {} })
+  await server.close()
+  const again = await openServer(config, { ...deps, clock: handClock('2026-03-10T14:00:15Z') })
+  t.teardown(() => again.close())
+  t.strictSame((await list((await again.start()).url)).map(({ node_name: node, events, silent }) => [node, events, silent]), [['n1', 3, false], ['n1', 1, false]])
+  await until(async () => lines.filter(({ msg }) => msg === 'silent sources send again'), found => found.length === 1)
+})

@@ -1,10 +1,14 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { BackfillStore } from '../store/control/backfills.js'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore } from '../store/control/ledger.js'
 import type { SweepReport } from './late.js'
+import type { SourceArrivals } from '../store/events.js'
+import { lagBoundSeconds } from '../store/lag.js'
 import { registerGauge } from '../store/metrics.js'
+import type { Sources } from './sources.js'
 
 /** Runs and the ledger. The label `detection` is a file's name. */
 export function openDetectMetrics (registry: Registry, { ledger, findings, now }: { ledger: LedgerStore, findings: FindingStore, now: () => number }) {
@@ -67,4 +71,36 @@ export function openBackfillMetrics (registry: Registry, backfills: BackfillStor
   for (const status of ['succeeded', 'failed', 'lost']) slots.inc({ status }, 0) // from the start on, or the first would be no increase
   registerGauge(registry, 'hecate_backfills_running', 'Backfills that run: one or none.', () => backfills.runningCount())
   return status => { slots.inc({ status }) }
+}
+
+/** So many lags are counted at a time, in a millisecond or two: Prometheus' histogram takes them one by one. */
+const LAGS_AT_A_TIME = 10_000
+
+/** Sources and what came of them. No label is of an event. */
+export function openSourceMetrics (registry: Registry, { sources, now }: { sources: Sources, now: () => number }) {
+  const registers = [registry]
+  const lost = new Counter({ name: 'hecate_tetragon_lost_events_total', help: 'Events that Tetragon says its rate limit dropped.', registers })
+  const throttled = new Counter({ name: 'hecate_tetragon_throttled_total', help: 'How often Tetragon says that it began to throttle a cgroup.', registers })
+  const lag = new Histogram({
+    name: 'hecate_event_lag_seconds', help: 'From the time of an event to its arrival, up to 19 % too large.', registers,
+    buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400, 604_800],
+  })
+  registerGauge(registry, 'hecate_source_count', 'Sources that are known: events of one index, sourcetype, cluster and node.', () => sources.count({ isSilent: false }, now()))
+  registerGauge(registry, 'hecate_source_silent', 'Sources that have sent nothing for longer than sources.silent_after.', () => sources.count({ isSilent: true }, now()))
+  return {
+    async arrived (all: readonly SourceArrivals[]): Promise<void> {
+      let counted = 0
+      for (const { lag: counts, maxLagUs, lostEvents, throttled: times } of all) {
+        lost.inc(lostEvents)
+        throttled.inc(times)
+        for (const [bucket, events] of Object.entries(counts)) {
+          const seconds = Math.min(lagBoundSeconds(Number(bucket)), maxLagUs / 1e6)
+          for (let i = 0; i < events; i++) {
+            lag.observe(seconds)
+            if (++counted % LAGS_AT_A_TIME === 0) await setImmediate()
+          }
+        }
+      }
+    },
+  }
 }

@@ -3,6 +3,7 @@ import type { Event, Metadata, Window } from '../event.js'
 import type { Predicate } from '../spl/ast.js'
 import type { SearchPlan } from '../spl/plan.js'
 import type { Row } from '../spl/row.js'
+import type { LagCounts } from './lag.js'
 
 /**
  * How far a store's events were visible to whoever asked. Only the store looks inside and compares; others keep it as text
@@ -143,6 +144,44 @@ export interface DroppedPartition {
   readonly arrivedBeforeUs: number
 }
 
+/** Who sends: events of one index, sourcetype, cluster and node. Null is an event without that field. */
+export interface Source {
+  readonly index: string
+  readonly sourcetype: string
+  readonly cluster_name: string | null
+  readonly node_name: string | null
+}
+
+/** So many sources are told apart. Anybody with a token can make up more; they are counted together. */
+export const MAX_SOURCES = 10_000
+
+/** A source with a longer name is not told apart. Names of Kubernetes have at most 253 characters. */
+export const MAX_SOURCE_CHARS = 512
+
+export const HOUR_MS = 3_600_000
+
+/** What came of one source in one hour, and is stored. */
+export interface SourceArrivals {
+  /** Null: of all sources that are not told apart. */
+  readonly source: Source | null
+  /** When the hour of arrival began. */
+  readonly hourMs: number
+  readonly events: number
+  readonly firstArrivalUs: number
+  readonly lastArrivalUs: number
+  /** The newest event time. */
+  readonly lastTimeUs: number
+  /** From the time of an event to its arrival. */
+  readonly lag: LagCounts
+  readonly maxLagUs: number
+  /** Events whose time was after their arrival. */
+  readonly fromTheFuture: number
+  /** Events that Tetragon says it dropped. */
+  readonly lostEvents: number
+  /** How often Tetragon says that it began to throttle. */
+  readonly throttled: number
+}
+
 /** The only way to events. Positions are opaque outside. */
 export interface EventStore {
   /**
@@ -166,6 +205,8 @@ export interface EventStore {
    * Drops what is too old or too much by now; `beforeDrop` is told before it is gone. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`.
    */
   retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]>
+  /** What was stored since the last call, by source and hour of arrival. It is told once. */
+  sourceCounts (): Promise<readonly SourceArrivals[]>
   /** Why no more events can be taken until a restart; null while all is well. */
   failure (): Error | null
   /** Ends searches, commits what was accepted, closes the files. */

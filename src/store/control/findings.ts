@@ -65,6 +65,12 @@ export interface RunOutcome {
   readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
 }
 
+/** A finding that no run gives. */
+export type OwnFinding = Pick<FindingDraft, 'id' | 'body'>
+
+/** That what a finding says is over. */
+export interface FindingEnd { readonly id: string, readonly atMs: number, readonly change: FindingChange }
+
 export interface FindingFilter {
   readonly window: Window
   readonly status?: string | undefined
@@ -112,6 +118,7 @@ export function openFindingStore (db: Database.Database) {
     UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body
     WHERE id = @id
   `)
+  const resolveNew = db.prepare<[string]>("UPDATE finding SET status = 'resolved' WHERE id = ? AND status = 'new'")
   const confirm = db.prepare<[Position, number, string]>('UPDATE finding SET position = ?, slot_ms = ? WHERE id = ?')
   const insertRevision = db.prepare(`
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
@@ -230,6 +237,29 @@ export function openFindingStore (db: Database.Database) {
       insertRun.run(toRunRow(run))
       failSlot.run({ ...run, next_try_ms: nextTryMs })
     }),
+    /** Adds findings of Hecate's own, all or none; those that are there stay as they are. */
+    putOwn: db.transaction((findings: readonly OwnFinding[], position: Position, nowMs: number): void => {
+      for (const { id, body } of findings) {
+        if (select.get(id) !== undefined) continue
+        const row = {
+          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, detection_id: body.detection.id,
+          time_us: toMicroseconds(body.time), score: body.risk.score, revision: 1, change: null,
+        }
+        insert.run(row)
+        insertRevision.run(row)
+      }
+    }),
+    /** Says of findings of Hecate's own that they are over, each once, all or none. One that nobody has worked on is resolved. */
+    endOwn: db.transaction((ends: readonly FindingEnd[], position: Position, nowMs: number): void => {
+      for (const { id, atMs, change } of ends) {
+        const before = select.get(id)
+        if (before === undefined || before.gone_ms !== null) continue
+        const row = { ...before, position, run_id: NO_RUN, now_ms: nowMs, gone_ms: atMs, revision: before.revision + 1, change: JSON.stringify(change) }
+        revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
+        insertRevision.run(row)
+        resolveNew.run(id)
+      }
+    }),
     /** Newest first, after the run `before` where given. */
     runs (detectionId: string, limit: number, before?: { readonly startedMs: number, readonly id: string }): RunRecord[] {
       return selectRuns.all({ detection_id: detectionId, limit, before_ms: before?.startedMs ?? Infinity, before_id: before?.id ?? '' }).map(row => ({ ...row, warnings: JSON.parse(row.warnings) as string[] }))
@@ -267,6 +297,9 @@ export function openFindingStore (db: Database.Database) {
   }
 }
 export type FindingStore = ReturnType<typeof openFindingStore>
+
+/** In place of a run's id. */
+const NO_RUN = ''
 
 /** How many warnings of a run are kept, and how much of each. */
 const MAX_WARNINGS = 100

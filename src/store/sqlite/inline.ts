@@ -42,6 +42,7 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     since: async ({ queries, signal, ...scope }) => reader.arrivals({ ...catalogue.arrivalScope(scope), queries }, alive(signal)).map(catalogue.toResult),
     failure: () => null,
     retain: async () => [], // its folder ends with the command
+    sourceCounts: async () => writer.sourceCounts(),
     async close (): Promise<void> {
       reader.close()
       writer.close()

@@ -98,6 +98,7 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
       removal.begin() // also of what a stop has left
       return expired
     },
+    sourceCounts: () => writer.sourceCounts(),
     failure: () => writer.failure,
     async close (): Promise<void> {
       await removal.close()

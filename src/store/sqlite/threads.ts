@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult } from '../events.js'
+import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult, SourceArrivals } from '../events.js'
 import type { ArrivalJob, FoundArrivals } from './arrivals.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
@@ -123,6 +123,8 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     expired: (limits: RetentionLimits) => ask<readonly DroppedPartition[]>({ kind: 'expire', limits }),
     /** Resolves when they are partitions no more; their files are left. */
     drop: (partitions: readonly DroppedPartition[]) => ask<readonly DroppedPartition[]>({ kind: 'drop', partitions }),
+    /** What was committed since the last time, by source. */
+    sourceCounts: () => ask<readonly SourceArrivals[]>({ kind: 'source_counts' }),
     /** Of a partition that a search found damaged. */
     setAside (partition: string, reason: string): void {
       if (failure === null) send({ kind: 'set_aside', partition, reason })

@@ -1,6 +1,6 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
+import type { AppendOutcome, AppendRequest, DroppedPartition, SourceArrivals } from '../events.js'
 import type { Damage } from './damage.js'
 import { DamageError } from './damage.js'
 import type { Folder } from './folder.js'
@@ -26,8 +26,10 @@ export type Question =
   | { readonly kind: 'expire', readonly limits: RetentionLimits }
   /** Answered when they are partitions no more. */
   | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
+  /** What was committed since the last time, by source. */
+  | { readonly kind: 'source_counts' }
 
-export type Answer = boolean | readonly DroppedPartition[]
+export type Answer = boolean | readonly DroppedPartition[] | readonly SourceArrivals[]
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
 export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
@@ -111,6 +113,7 @@ function toAnswer (question: Question): Answer {
     case 'drop':
       writer.drop(question.partitions.map(({ name }) => name))
       return question.partitions
+    case 'source_counts': return writer.sourceCounts()
     default: return question satisfies never
   }
 }

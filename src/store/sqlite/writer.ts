@@ -6,9 +6,12 @@ import { parseLines } from '../../envelope/lines.js'
 import type { FieldTables } from '../../fields/field-tables.js'
 import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
+import { lossOf } from '../../fields/loss.js'
 import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
+import type { StoredEvent } from './source-counts.js'
+import { openSourceCounts } from './source-counts.js'
 import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import { encodeColumns } from './column-block.js'
@@ -58,8 +61,7 @@ export const MAX_REQUEST_EVENTS = 100_000
 export type Writer = ReturnType<typeof openWriter>
 
 /** An event with the values of its columns, which have no ids yet. */
-interface PendingEvent extends BlockItem, ColumnValues {
-  readonly timeUs: number
+interface PendingEvent extends BlockItem, ColumnValues, StoredEvent {
   readonly isOwnTime: boolean
 }
 
@@ -74,6 +76,7 @@ export function openWriter (options: WriterOptions) {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const idMark = openIdMark(dir)
   const columnReader = openColumnReader(options.fieldTables)
+  const sourceCounts = openSourceCounts()
   const partitionOptions = { durability, fieldsHash: columnReader.hash }
   const folder = readFolder(dir)
   /** By name; the open one as the last commit left it. */
@@ -158,6 +161,7 @@ export function openWriter (options: WriterOptions) {
         lastId = reading(partition.name, () => partition.commit(results, nowUs))
         const summary = partition.summary()
         partitions.set(summary.name, summary)
+        for (const { events } of results) for (const event of events) sourceCounts.count(event)
         return { results: results.map(({ result }) => result), partition: summary }
       } catch (error) {
         return { error: error as Error, damage: error instanceof DamageError ? setAside(error.partition, error.reason) : null }
@@ -166,6 +170,8 @@ export function openWriter (options: WriterOptions) {
     /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. Throws DamageError. */
     merge: (): boolean => open === null ? false : reading(open.name, open.merge),
     setAside,
+    /** What was committed since the last call, by source. */
+    sourceCounts: sourceCounts.take,
     /** The partitions that are to go. They stay until `drop`, so that searches can forget them first. */
     expired (limits: RetentionLimits): DroppedPartition[] {
       return expiredOf([...partitions.values()].map(partition => ({ ...partition, bytes: partitionBytes(dir, partition.name) })), limits)
@@ -273,6 +279,7 @@ function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, t
     filled,
     timeUs: event.timeUs,
     isOwnTime: own !== null,
+    loss: lossOf(payload),
     ...columnReader.columnsOf(event),
   }
 }

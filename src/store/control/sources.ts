@@ -1,0 +1,146 @@
+import type Database from 'better-sqlite3'
+import type { Source, SourceArrivals } from '../events.js'
+import { HOUR_MS, MAX_SOURCES } from '../events.js'
+import type { LagCounts } from '../lag.js'
+import { addLags } from '../lag.js'
+
+/** A source as it stands; of the row for those that are not told apart all names are null. */
+export interface SourceRow extends Omit<Source, 'index' | 'sourcetype'> {
+  readonly id: number
+  readonly index: string | null
+  readonly sourcetype: string | null
+  readonly first_arrival_ms: number
+  readonly last_arrival_ms: number
+  /** The newest event time. */
+  readonly last_time_us: number
+  /** Since the first arrival. */
+  readonly events: number
+  /** The last arrival before the silence that has a finding; null without. */
+  readonly silent_since_ms: number | null
+  /** The first arrival after it; null once the finding says so. */
+  readonly back_ms: number | null
+}
+
+/** A source that is told apart. */
+export type NamedSource = SourceRow & Source
+
+export interface SourceFilter extends Partial<{ readonly [name in keyof Source]: string | undefined }> {
+  readonly isSilent: boolean
+  /** Sources that sent nothing since are silent no more, but forgotten. */
+  readonly forgottenMs: number
+}
+
+/** What came of a source in some hours. */
+export interface SourceHours extends Pick<SourceArrivals, 'events' | 'lag' | 'maxLagUs' | 'fromTheFuture' | 'lostEvents' | 'throttled'> {}
+
+interface HourRow { readonly events: number, readonly lag: string, readonly max_lag_us: number, readonly from_the_future: number, readonly lost_events: number, readonly throttled: number }
+
+const OTHERS = 0
+
+/** Senders of events and what came of them by the hour, in control.db. There are so few senders that reading all takes a millisecond. */
+export function openSourceStore (db: Database.Database) {
+  // uses source_index_sourcetype_cluster_name_node_name_idx
+  const update = db.prepare<object, number>(`
+    UPDATE source SET last_arrival_ms = max(last_arrival_ms, @last_arrival_ms), last_time_us = max(last_time_us, @last_time_us), events = events + @events,
+      back_ms = iif(silent_since_ms IS NULL, NULL, coalesce(back_ms, @first_arrival_ms))
+    WHERE "index" IS @index AND sourcetype IS @sourcetype AND cluster_name IS @cluster_name AND node_name IS @node_name RETURNING id
+  `).pluck()
+  const insert = db.prepare<object, number>(`
+    INSERT INTO source (id, "index", sourcetype, cluster_name, node_name, first_arrival_ms, last_arrival_ms, last_time_us, events)
+    VALUES (@id, @index, @sourcetype, @cluster_name, @node_name, @first_arrival_ms, @last_arrival_ms, @last_time_us, @events) RETURNING id
+  `).pluck()
+  const selectTold = db.prepare<[], number>(`SELECT count(*) FROM source WHERE id <> ${OTHERS}`).pluck()
+  const selectHour = db.prepare<[number, number], HourRow>('SELECT * FROM source_hour WHERE hour_ms = ? AND source_id = ?')
+  const putHour = db.prepare(`
+    REPLACE INTO source_hour (hour_ms, source_id, events, lag, max_lag_us, from_the_future, lost_events, throttled)
+    VALUES (@hour_ms, @source_id, @events, @lag, @max_lag_us, @from_the_future, @lost_events, @throttled)
+  `)
+  // One look-up of the primary key for each hour; a range of it would be the hours of all sources.
+  const selectHours = db.prepare<object, HourRow>(`
+    WITH RECURSIVE hour (ms) AS (SELECT @fromMs WHERE @fromMs < @toMs UNION ALL SELECT ms + ${HOUR_MS} FROM hour WHERE ms + ${HOUR_MS} < @toMs)
+    SELECT source_hour.* FROM hour CROSS JOIN source_hour ON hour_ms = ms AND source_id = @id
+  `)
+  const isSilent = '(silent_since_ms IS NOT NULL AND back_ms IS NULL AND last_arrival_ms >= @forgottenMs)'
+  const where = `
+    (@index IS NULL OR "index" = @index) AND (@sourcetype IS NULL OR sourcetype = @sourcetype)
+    AND (@cluster_name IS NULL OR cluster_name = @cluster_name) AND (@node_name IS NULL OR node_name = @node_name)
+    AND (@isSilent = 0 OR ${isSilent})
+  `
+  const selectPage = db.prepare<object, SourceRow>(`SELECT * FROM source WHERE id > @after AND ${where} ORDER BY id LIMIT @limit`)
+  const selectCount = db.prepare<object, number>(`SELECT count(*) FROM source WHERE ${where}`).pluck()
+  const selectNewlySilent = db.prepare<object, NamedSource>(`
+    SELECT * FROM source WHERE last_arrival_ms < @beforeMs AND last_arrival_ms >= @forgottenMs AND silent_since_ms IS NULL AND id <> ${OTHERS} ORDER BY id
+  `)
+  const markSilent = db.prepare<[number]>('UPDATE source SET silent_since_ms = last_arrival_ms WHERE id = ?')
+  const selectBack = db.prepare<[], NamedSource & { readonly silent_since_ms: number, readonly back_ms: number }>('SELECT * FROM source WHERE back_ms IS NOT NULL ORDER BY id')
+  const clearSilent = db.prepare<[number]>('UPDATE source SET silent_since_ms = NULL, back_ms = NULL WHERE id = ?')
+  const deleteHours = db.prepare<[number]>('DELETE FROM source_hour WHERE hour_ms < ?')
+  const deleteSources = db.prepare(`
+    DELETE FROM source WHERE last_arrival_ms < @sourcesMs OR (last_arrival_ms < @forgottenMs AND (SELECT count(*) FROM source) >= ${MAX_SOURCES})
+  `)
+
+  function addHour (id: number, { hourMs, ...more }: SourceArrivals): void {
+    const before = selectHour.get(hourMs, id)
+    const { events, lag, maxLagUs, fromTheFuture, lostEvents, throttled } = before === undefined ? more : sumOf([toHours(before), more])
+    putHour.run({
+      hour_ms: hourMs, source_id: id, events, lag: JSON.stringify(lag), max_lag_us: maxLagUs, from_the_future: fromTheFuture, lost_events: lostEvents, throttled,
+    })
+  }
+
+  return {
+    /** Adds what came, all or none. */
+    add: db.transaction((all: readonly SourceArrivals[]): void => {
+      let told = selectTold.get()!
+      for (const arrivals of all) {
+        const { source, events, firstArrivalUs, lastArrivalUs, lastTimeUs } = arrivals
+        const seen = { first_arrival_ms: Math.floor(firstArrivalUs / 1_000), last_arrival_ms: Math.floor(lastArrivalUs / 1_000), last_time_us: lastTimeUs, events }
+        let id = source === null ? undefined : update.get({ ...source, ...seen })
+        if (id === undefined && source !== null && told < MAX_SOURCES) {
+          id = insert.get({ id: null, ...source, ...seen })!
+          told++
+        }
+        addHour(id ?? update.get({ ...NO_NAMES, ...seen }) ?? insert.get({ id: OTHERS, ...NO_NAMES, ...seen })!, arrivals)
+      }
+    }),
+    /** In the order of their first arrival, after the source of the id `after`. */
+    list: (filter: SourceFilter, limit: number, after: number): SourceRow[] => selectPage.all({ ...toParams(filter), limit, after }),
+    count: (filter: SourceFilter): number => selectCount.get(toParams(filter))!,
+    /** What came of a source in the hours that begin from `fromMs` on and before `toMs`, both of which are whole hours. */
+    hours: (id: number, fromMs: number, toMs: number): SourceHours => sumOf(selectHours.all({ id, fromMs, toMs }).map(toHours)),
+    /** Sources whose last arrival was before `beforeMs`, and whose silence has no finding. */
+    newlySilent: (beforeMs: number, forgottenMs: number): NamedSource[] => selectNewlySilent.all({ beforeMs, forgottenMs }),
+    /** From now on their silence has a finding. */
+    markSilent: db.transaction((ids: readonly number[]): void => { for (const id of ids) markSilent.run(id) }),
+    /** Sources that were silent and send again, whose finding does not say so. */
+    back: () => selectBack.all(),
+    /** The findings of their silence say now when it ended. */
+    clearSilent: db.transaction((ids: readonly number[]): void => { for (const id of ids) clearSilent.run(id) }),
+    /** Removes hours that ended before `hoursMs`, and sources that sent nothing since `sourcesMs`. Where there is no room for new sources, those go that are forgotten. */
+    removeOld: db.transaction(({ hoursMs, ...sources }: { readonly hoursMs: number, readonly sourcesMs: number, readonly forgottenMs: number }): void => {
+      deleteHours.run(hoursMs - HOUR_MS)
+      deleteSources.run(sources)
+    }),
+  }
+}
+export type SourceStore = ReturnType<typeof openSourceStore>
+
+const NO_NAMES = { index: null, sourcetype: null, cluster_name: null, node_name: null }
+
+function toParams ({ index, sourcetype, cluster_name: cluster, node_name: node, isSilent, forgottenMs }: SourceFilter) {
+  return { index: index ?? null, sourcetype: sourcetype ?? null, cluster_name: cluster ?? null, node_name: node ?? null, isSilent: isSilent ? 1 : 0, forgottenMs }
+}
+
+function toHours (row: HourRow): SourceHours {
+  return {
+    events: row.events, lag: JSON.parse(row.lag) as LagCounts, maxLagUs: row.max_lag_us, fromTheFuture: row.from_the_future,
+    lostEvents: row.lost_events, throttled: row.throttled,
+  }
+}
+
+function sumOf (all: readonly SourceHours[]): SourceHours {
+  const sum = (key: 'events' | 'fromTheFuture' | 'lostEvents' | 'throttled') => Math.min(all.reduce((total, one) => total + one[key], 0), Number.MAX_SAFE_INTEGER)
+  return {
+    events: sum('events'), fromTheFuture: sum('fromTheFuture'), lostEvents: sum('lostEvents'), throttled: sum('throttled'),
+    lag: addLags(all.map(({ lag }) => lag)), maxLagUs: Math.max(0, ...all.map(({ maxLagUs }) => maxLagUs)),
+  }
+}
