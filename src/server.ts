@@ -331,13 +331,14 @@ export async function openServer (config: Config, { clock, log, version, statfs 
 
   async function collectArrivals (): Promise<void> {
     if (events.failure() !== null) return // what was not told yet is gone with it
-    await sourceMetrics.arrived(await sources.collect())
+    await sourceMetrics.arrived(await sources.take())
+    await sources.write()
   }
 
   /** A store that has failed takes nothing, which says nothing of who sends. */
-  function lookForSilence (nowMs: number): void {
+  async function lookForSilence (nowMs: number): Promise<void> {
     if (events.failure() !== null) return
-    const { silent, back } = sources.look(nowMs)
+    const { silent, back } = await sources.look(nowMs)
     if (silent > 0) log.warn({ sources: silent }, 'sources have fallen silent')
     if (back > 0) log.info({ sources: back }, 'silent sources send again')
   }

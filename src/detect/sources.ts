@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { toRfc3339, toSeconds } from '../event.js'
 import type { FindingBody } from '../finding.js'
 import { severityOf } from '../finding.js'
@@ -12,6 +13,9 @@ export const SILENT_SOURCE = { id: 'hecate___silent_source', name: 'Hecate - Sil
 
 /** How long what came in an hour is kept. */
 export const KEPT_MS = 30 * 86_400_000
+
+/** So many sources are written at a time, in 5 to 20 ms: HEC is answered between. */
+const AT_A_TIME = 200
 
 export interface SourcesDeps {
   readonly events: Pick<EventStore, 'sourceCounts' | 'position'>
@@ -38,38 +42,52 @@ export function openSources ({ events, store, findings, silentAfterMs, forgetAft
   /** As `forgottenMs`, where silence is looked for. */
   const notSilentMs = (nowMs: number) => silentAfterMs === 0 ? Infinity : forgottenMs(nowMs)
 
-  function endSilences (nowMs: number): number {
-    const back = store.back()
-    if (back.length === 0) return 0
-    findings.endOwn(back.map(toEnd), events.position(), nowMs)
-    store.clearSilent(back.map(({ id }) => id))
-    return back.length
+  /** Ends the findings of sources that send again; gives how many. */
+  async function endSilences (nowMs: number): Promise<number> {
+    let count = 0
+    for (let back = store.back(AT_A_TIME); back.length > 0; back = store.back(AT_A_TIME)) {
+      findings.endOwn(back.map(toEnd), events.position(), nowMs)
+      store.clearSilent(back.map(({ id }) => id))
+      count += back.length
+      await setImmediate()
+    }
+    return count
   }
 
-  /** A finding that was written without its mark, for a crash between the two, is met again and stays as it is. */
-  function findSilences (nowMs: number): number {
+  /** Makes findings; gives how many. One that was written without its mark, for a crash between the two, is met again and stays as it is. */
+  async function findSilences (nowMs: number): Promise<number> {
     const beforeMs = nowMs - silentAfterMs
     if (silentAfterMs === 0 || openSinceMs() >= beforeMs) return 0
-    const silent = store.newlySilent(beforeMs, forgottenMs(nowMs))
-    if (silent.length === 0) return 0
-    findings.putOwn(silent.map(source => toFinding(source, silentAfterMs, nowMs)), events.position(), nowMs)
-    store.markSilent(silent.map(({ id }) => id))
-    return silent.length
+    const next = () => store.newlySilent(beforeMs, forgottenMs(nowMs), AT_A_TIME)
+    let count = 0
+    for (let silent = next(); silent.length > 0; silent = next()) {
+      findings.putOwn(silent.map(source => toFinding(source, silentAfterMs, nowMs)), events.position(), nowMs)
+      store.markSilent(silent.map(({ id }) => id))
+      count += silent.length
+      await setImmediate()
+    }
+    return count
   }
 
   return {
-    /** Writes down what came since the last call, and gives it. What can't be written is kept until the next, and the error is thrown. */
-    async collect (): Promise<readonly SourceArrivals[]> {
-      if (taken.length === 0) taken = await events.sourceCounts()
-      const added = taken
-      if (added.length > 0) store.add(added)
-      taken = []
-      return added
+    /** Gives what came since the last call; nothing while some of that is not written yet. */
+    async take (): Promise<readonly SourceArrivals[]> {
+      if (taken.length > 0) return []
+      taken = await events.sourceCounts()
+      return taken
+    },
+    /** Writes down what was taken. What can't be written is kept for the next call, and the error is thrown. */
+    async write (): Promise<void> {
+      while (taken.length > 0) {
+        store.add(taken.slice(0, AT_A_TIME))
+        taken = taken.slice(AT_A_TIME)
+        await setImmediate()
+      }
     },
     /** Makes findings of sources that have fallen silent, ends those of sources that send again, and forgets old ones. */
-    look (nowMs: number): { silent: number, back: number } {
-      const back = endSilences(nowMs)
-      const silent = findSilences(nowMs)
+    async look (nowMs: number): Promise<{ silent: number, back: number }> {
+      const back = await endSilences(nowMs)
+      const silent = await findSilences(nowMs)
       const hoursMs = nowMs - KEPT_MS
       store.removeOld({ hoursMs, sourcesMs: Math.min(hoursMs, notSilentMs(nowMs)), forgottenMs: forgottenMs(nowMs) })
       return { silent, back }

@@ -27,8 +27,12 @@ interface Page { readonly items: Item[], readonly next_cursor: string | null, re
 async function open (t: Test, options: TestAppOptions = {}) {
   let nowMs = Date.parse(START)
   const app = await testApp(t, { now: () => nowMs, ...options })
+  const collect = async () => {
+    await app.sources.take()
+    await app.sources.write()
+  }
   const sources = async (query = ''): Promise<Page> => {
-    await app.sources.collect()
+    await collect()
     return await get(app, `/api/v1/sources?${query}`) as Page
   }
   return {
@@ -37,9 +41,10 @@ async function open (t: Test, options: TestAppOptions = {}) {
     /** Goes on to a time and takes the loop's turns. */
     async at (ms: number): Promise<void> {
       nowMs = Date.parse(START) + ms
-      await app.sources.collect()
-      app.sources.look(nowMs)
+      await collect()
+      await app.sources.look(nowMs)
     },
+    collect,
     setTime (ms: number): void { nowMs = Date.parse(START) + ms },
     findings: async () => (await get(app, `/api/v1/findings?detection=${SILENT}`) as { items: Finding[] }).items,
     store: app.findings,
@@ -100,7 +105,7 @@ t.test('Tetragon\'s own word of what it did not send is counted with its source,
   t.match((await app.listed()).items, [{ sourcetype: 'cisco:isovalent', cluster_name: 'prod', node_name: 'n1', events: 13, lost_events: 130, throttled: 2 }])
 
   await send(app, dropped('18446744073709551615'), dropped('18446744073709551615'))
-  await app.sources.collect()
+  await app.collect()
   await send(app, dropped('18446744073709551615'))
 
   t.match((await app.listed()).items, [{ events: 16, lost_events: Number.MAX_SAFE_INTEGER }], 'a number that is too large is the largest there is')
@@ -179,7 +184,7 @@ t.test(`of more than ${MAX_SOURCES} sources the rest is counted together, which 
   const named = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => ({ event: 'a', sourcetype: 'st', fields: { node_name: `${prefix}${i}` } }))
   const most = async () => await app.listed('count=exact&limit=1')
   await send(app, ...named(MAX_SOURCES - 1, 'a'))
-  await app.sources.collect()
+  await app.collect()
   await send(app, ...named(3, 'b'))
 
   const { total, items } = await most()
@@ -316,7 +321,7 @@ t.test('what was not taken says nothing of who sends: silence counts from the st
   let openSinceMs = Date.parse(START)
   const app = await open(t, { openSinceMs: () => openSinceMs })
   await send(app, exec('n1'))
-  await app.sources.collect()
+  await app.collect()
 
   openSinceMs += HOUR_MS
   await app.at(2 * HOUR_MS)
@@ -344,16 +349,39 @@ t.test('a restart keeps sources, what came of them and that they are silent, and
   t.match((await second.findings()).map(({ status }) => status), ['resolved', 'resolved'])
 })
 
+t.test('a finding that was written when the process died before its mark is no second one', async t => {
+  const app = await open(t)
+  await send(app, exec('n1'))
+  await app.at(2 * HOUR_MS)
+  app.control.exec('UPDATE source SET silent_since_ms = NULL')
+  await app.at(3 * HOUR_MS)
+
+  t.match(await app.findings(), [{ revision: 1, created_at: '2026-03-10T14:00:00.000Z' }])
+  t.match((await app.listed('silent=true')).items, [{ silent_since: START }])
+})
+
+t.test('a clock that was ahead for a while hides no silence', async t => {
+  const app = await open(t)
+  app.setTime(365 * DAY_MS)
+  await send(app, exec('n1'))
+  await app.collect()
+  app.setTime(0)
+  await send(app, exec('n1'))
+  await app.at(HOUR_MS + 1)
+
+  t.match(await app.findings(), [{ time: seconds(0) }])
+})
+
 t.test('what could not be written is written with the next', async t => {
   const app = await open(t)
   await send(app, exec('n1'))
   app.control.exec('ALTER TABLE source_hour RENAME TO elsewhere')
-  await t.rejects(app.sources.collect(), /no such table/)
+  await t.rejects(app.collect(), /no such table/)
   t.strictSame(app.sources.list({ isSilent: false }, app.nowMs(), 10, -1), [], 'nor half of it')
   await send(app, exec('n1'))
   app.control.exec('ALTER TABLE elsewhere RENAME TO source_hour')
 
-  await app.sources.collect()
+  await app.collect()
   t.match((await app.listed()).items, [{ node_name: 'n1', events: 2 }])
 })
 
@@ -387,7 +415,7 @@ t.test('what the API says of lags is what a list of all of them says', async t =
     const name = `n${node++}`
     for (const batch of batches) {
       await send(app, ...batch.map(lagMs => exec(name, { time: seconds(-lagMs) })))
-      await app.sources.collect()
+      await app.collect()
     }
     const lags = batches.flat()
     const sorted = lags.map(lagMs => Math.max(0, lagMs) / 1000).sort((a, b) => a - b)

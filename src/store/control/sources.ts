@@ -40,15 +40,19 @@ const OTHERS = 0
 /** Senders of events and what came of them by the hour, in control.db. There are so few senders that reading all takes a millisecond. */
 export function openSourceStore (db: Database.Database) {
   // uses source_index_sourcetype_cluster_name_node_name_idx
-  const update = db.prepare<object, number>(`
-    UPDATE source SET last_arrival_ms = max(last_arrival_ms, @last_arrival_ms), last_time_us = max(last_time_us, @last_time_us), events = events + @events,
+  const selectId = db.prepare<object, number>(`
+    SELECT id FROM source WHERE "index" IS @index AND sourcetype IS @sourcetype AND cluster_name IS @cluster_name AND node_name IS @node_name
+  `).pluck()
+  // A later arrival can be earlier by a clock that was wrong before. By id: an update that could be of several rows opens a journal of its own, which takes fifteen times as long.
+  const update = db.prepare(`
+    UPDATE source SET last_arrival_ms = @last_arrival_ms, last_time_us = max(last_time_us, @last_time_us), events = events + @events,
       back_ms = iif(silent_since_ms IS NULL, NULL, coalesce(back_ms, @first_arrival_ms))
-    WHERE "index" IS @index AND sourcetype IS @sourcetype AND cluster_name IS @cluster_name AND node_name IS @node_name RETURNING id
-  `).pluck()
-  const insert = db.prepare<object, number>(`
+    WHERE id = @id
+  `)
+  const insert = db.prepare(`
     INSERT INTO source (id, "index", sourcetype, cluster_name, node_name, first_arrival_ms, last_arrival_ms, last_time_us, events)
-    VALUES (@id, @index, @sourcetype, @cluster_name, @node_name, @first_arrival_ms, @last_arrival_ms, @last_time_us, @events) RETURNING id
-  `).pluck()
+    VALUES (@id, @index, @sourcetype, @cluster_name, @node_name, @first_arrival_ms, @last_arrival_ms, @last_time_us, @events)
+  `)
   const selectTold = db.prepare<[], number>(`SELECT count(*) FROM source WHERE id <> ${OTHERS}`).pluck()
   const selectHour = db.prepare<[number, number], HourRow>('SELECT * FROM source_hour WHERE hour_ms = ? AND source_id = ?')
   const putHour = db.prepare(`
@@ -69,15 +73,25 @@ export function openSourceStore (db: Database.Database) {
   const selectPage = db.prepare<object, SourceRow>(`SELECT * FROM source WHERE id > @after AND ${where} ORDER BY id LIMIT @limit`)
   const selectCount = db.prepare<object, number>(`SELECT count(*) FROM source WHERE ${where}`).pluck()
   const selectNewlySilent = db.prepare<object, NamedSource>(`
-    SELECT * FROM source WHERE last_arrival_ms < @beforeMs AND last_arrival_ms >= @forgottenMs AND silent_since_ms IS NULL AND id <> ${OTHERS} ORDER BY id
+    SELECT * FROM source WHERE last_arrival_ms < @beforeMs AND last_arrival_ms >= @forgottenMs AND silent_since_ms IS NULL AND id <> ${OTHERS} LIMIT @limit
   `)
   const markSilent = db.prepare<[number]>('UPDATE source SET silent_since_ms = last_arrival_ms WHERE id = ?')
-  const selectBack = db.prepare<[], NamedSource & { readonly silent_since_ms: number, readonly back_ms: number }>('SELECT * FROM source WHERE back_ms IS NOT NULL ORDER BY id')
+  const selectBack = db.prepare<[number], NamedSource & { readonly silent_since_ms: number, readonly back_ms: number }>('SELECT * FROM source WHERE back_ms IS NOT NULL LIMIT ?')
   const clearSilent = db.prepare<[number]>('UPDATE source SET silent_since_ms = NULL, back_ms = NULL WHERE id = ?')
-  const deleteHours = db.prepare<[number]>('DELETE FROM source_hour WHERE hour_ms < ?')
+  const deleteHour = db.prepare<[number]>('DELETE FROM source_hour WHERE hour_ms = (SELECT min(hour_ms) FROM source_hour) AND hour_ms < ?')
   const deleteSources = db.prepare(`
     DELETE FROM source WHERE last_arrival_ms < @sourcesMs OR (last_arrival_ms < @forgottenMs AND (SELECT count(*) FROM source) >= ${MAX_SOURCES})
   `)
+
+  function insertSource (source: Source, arrivals: SourceArrivals): number {
+    return Number(insert.run({ id: null, ...source, ...toSeen(arrivals) }).lastInsertRowid)
+  }
+
+  function updateSource (id: number, arrivals: SourceArrivals): number {
+    const seen = toSeen(arrivals)
+    if (update.run({ id, ...seen }).changes === 0) insert.run({ id, ...NO_NAMES, ...seen }) // the others, for the first time
+    return id
+  }
 
   function addHour (id: number, { hourMs, ...more }: SourceArrivals): void {
     const before = selectHour.get(hourMs, id)
@@ -92,14 +106,11 @@ export function openSourceStore (db: Database.Database) {
     add: db.transaction((all: readonly SourceArrivals[]): void => {
       let told = selectTold.get()!
       for (const arrivals of all) {
-        const { source, events, firstArrivalUs, lastArrivalUs, lastTimeUs } = arrivals
-        const seen = { first_arrival_ms: Math.floor(firstArrivalUs / 1_000), last_arrival_ms: Math.floor(lastArrivalUs / 1_000), last_time_us: lastTimeUs, events }
-        let id = source === null ? undefined : update.get({ ...source, ...seen })
-        if (id === undefined && source !== null && told < MAX_SOURCES) {
-          id = insert.get({ id: null, ...source, ...seen })!
-          told++
-        }
-        addHour(id ?? update.get({ ...NO_NAMES, ...seen }) ?? insert.get({ id: OTHERS, ...NO_NAMES, ...seen })!, arrivals)
+        const { source } = arrivals
+        const known = selectId.get(source ?? NO_NAMES)
+        const isNew = known === undefined && source !== null && told < MAX_SOURCES
+        if (isNew) told++
+        addHour(isNew ? insertSource(source, arrivals) : updateSource(known ?? OTHERS, arrivals), arrivals)
       }
     }),
     /** In the order of their first arrival, after the source of the id `after`. */
@@ -107,17 +118,17 @@ export function openSourceStore (db: Database.Database) {
     count: (filter: SourceFilter): number => selectCount.get(toParams(filter))!,
     /** What came of a source in the hours that begin from `fromMs` on and before `toMs`, both of which are whole hours. */
     hours: (id: number, fromMs: number, toMs: number): SourceHours => sumOf(selectHours.all({ id, fromMs, toMs }).map(toHours)),
-    /** Sources whose last arrival was before `beforeMs`, and whose silence has no finding. */
-    newlySilent: (beforeMs: number, forgottenMs: number): NamedSource[] => selectNewlySilent.all({ beforeMs, forgottenMs }),
+    /** Some of the sources whose last arrival was before `beforeMs`, and whose silence has no finding. */
+    newlySilent: (beforeMs: number, forgottenMs: number, limit: number): NamedSource[] => selectNewlySilent.all({ beforeMs, forgottenMs, limit }),
     /** From now on their silence has a finding. */
     markSilent: db.transaction((ids: readonly number[]): void => { for (const id of ids) markSilent.run(id) }),
-    /** Sources that were silent and send again, whose finding does not say so. */
-    back: () => selectBack.all(),
+    /** Some of the sources that were silent and send again, whose finding does not say so. */
+    back: (limit: number) => selectBack.all(limit),
     /** The findings of their silence say now when it ended. */
     clearSilent: db.transaction((ids: readonly number[]): void => { for (const id of ids) clearSilent.run(id) }),
-    /** Removes hours that ended before `hoursMs`, and sources that sent nothing since `sourcesMs`. Where there is no room for new sources, those go that are forgotten. */
+    /** Removes the oldest hour that ended before `hoursMs`, and sources that sent nothing since `sourcesMs`. Where there is no room for new sources, those go that are forgotten. */
     removeOld: db.transaction(({ hoursMs, ...sources }: { readonly hoursMs: number, readonly sourcesMs: number, readonly forgottenMs: number }): void => {
-      deleteHours.run(hoursMs - HOUR_MS)
+      deleteHour.run(hoursMs - HOUR_MS)
       deleteSources.run(sources)
     }),
   }
@@ -128,6 +139,10 @@ const NO_NAMES = { index: null, sourcetype: null, cluster_name: null, node_name:
 
 function toParams ({ index, sourcetype, cluster_name: cluster, node_name: node, isSilent, forgottenMs }: SourceFilter) {
   return { index: index ?? null, sourcetype: sourcetype ?? null, cluster_name: cluster ?? null, node_name: node ?? null, isSilent: isSilent ? 1 : 0, forgottenMs }
+}
+
+function toSeen ({ events, firstArrivalUs, lastArrivalUs, lastTimeUs }: SourceArrivals) {
+  return { first_arrival_ms: Math.floor(firstArrivalUs / 1_000), last_arrival_ms: Math.floor(lastArrivalUs / 1_000), last_time_us: lastTimeUs, events }
 }
 
 function toHours (row: HourRow): SourceHours {
