@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { backfill, usage as backfillUsage } from './commands/backfill.js'
 import { backup, usage as backupUsage } from './commands/backup.js'
 import { check, usage as checkUsage } from './commands/check.js'
 import type { Command } from './commands/command.js'
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   test: { run: test, usage: testUsage },
   compare: { run: compare, usage: compareUsage },
   scan: { run: scan, usage: scanUsage },
+  backfill: { run: backfill, usage: backfillUsage },
   token: { run: token, usage: tokenUsage },
   backup: { run: backup, usage: backupUsage },
   version: {

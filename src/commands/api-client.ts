@@ -1,9 +1,25 @@
 import type { z } from 'zod'
+import { resolveSecret } from '../config.js'
 import { escapeControls } from '../spl/errors.js'
+import type { CommandContext } from './command.js'
+import { UsageError } from './command.js'
 
 /** The API did not give what was asked for; the message says why. */
 export class ApiError extends Error {
   override name = 'ApiError'
+  /** `status` is null where there was no answer. */
+  constructor (message: string, readonly status: number | null, options?: ErrorOptions) { super(message, options) }
+}
+
+/** Flags of every command that is a client of a running server. */
+export const CLIENT_OPTIONS = { url: { type: 'string' }, key: { type: 'string' } } as const
+
+/** The server and the key that the command line says, or the environment. Throws UsageError. */
+export function toClientOptions ({ url = 'http://127.0.0.1:8088', key: given }: { readonly url?: string | undefined, readonly key?: string | undefined }, { cwd, env }: CommandContext): Omit<ApiClientOptions, 'signal'> {
+  if (!URL.canParse(url)) throw new UsageError('--url is no URL')
+  const key = given === undefined ? env.HECATE_API_KEY : resolveSecret(given, '--key', { base: cwd, env })
+  if (key === undefined || key === '') throw new UsageError('an API key is needed: --key, or the environment variable HECATE_API_KEY')
+  return { url, key }
 }
 
 export interface ApiClientOptions {
@@ -20,9 +36,9 @@ export function openApiClient ({ url, key, signal }: ApiClientOptions) {
     async call<T extends z.ZodType> (reply: T, path: string, body?: object): Promise<z.infer<T>> {
       const { status, text } = await send(path, body)
       const json = parse(text)
-      if (status !== 200) throw new ApiError(`${path.split('?')[0]!}: ${detailOf(json) ?? `the server answered ${status}`}`)
+      if (status < 200 || status > 299) throw new ApiError(`${path.split('?')[0]!}: ${detailOf(json) ?? `the server answered ${status}`}`, status)
       const parsed = reply.safeParse(json)
-      if (!parsed.success) throw new ApiError(`${path.split('?')[0]!}: the reply is not one of this version's API`)
+      if (!parsed.success) throw new ApiError(`${path.split('?')[0]!}: the reply is not one of this version's API`, status)
       return parsed.data
     },
   }
@@ -38,7 +54,7 @@ export function openApiClient ({ url, key, signal }: ApiClientOptions) {
       return { status: res.status, text: await res.text() }
     } catch (error) {
       const { message, cause } = error as Error
-      throw new ApiError(`${url} can not be reached: ${escapeControls(cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message)}`, { cause: error })
+      throw new ApiError(`${url} can not be reached: ${escapeControls(cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message)}`, null, { cause: error })
     }
   }
 }

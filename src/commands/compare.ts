@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
-import { resolveSecret } from '../config.js'
-import { ApiError, openApiClient } from './api-client.js'
+import { ApiError, CLIENT_OPTIONS, openApiClient, toClientOptions } from './api-client.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
 import { formatComparison } from './compare-text.js'
@@ -25,8 +24,7 @@ export const usage = `hecate compare DETECTION ROWS.csv --earliest TIME --latest
 const OPTIONS = {
   earliest: { type: 'string' },
   latest: { type: 'string' },
-  url: { type: 'string' },
-  key: { type: 'string' },
+  ...CLIENT_OPTIONS,
   format: { type: 'string' },
 } as const
 
@@ -35,15 +33,13 @@ export async function compare (context: CommandContext): Promise<number> {
   const { values, positionals } = parseOptions(context.args, OPTIONS)
   const [id, file, ...others] = positionals
   if (id === undefined || file === undefined || others.length > 0) throw new UsageError('say what to compare: hecate compare DETECTION ROWS.csv --earliest TIME --latest TIME')
-  const { earliest, latest, format = 'text', url = 'http://127.0.0.1:8088' } = values
+  const { earliest, latest, format = 'text' } = values
   if (earliest === undefined || latest === undefined) throw new UsageError('--earliest and --latest say which range of time to compare')
   if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
-  if (!URL.canParse(url)) throw new UsageError('--url is no URL')
-  const key = values.key === undefined ? context.env.HECATE_API_KEY : resolveSecret(values.key, '--key', { base: context.cwd, env: context.env })
-  if (key === undefined || key === '') throw new UsageError('an API key is needed: --key, or the environment variable HECATE_API_KEY')
+  const client = toClientOptions(values, context)
   try {
     const csv = await readSplunkCsv(resolve(context.cwd, file))
-    const api = openApiClient({ url, key, signal: context.signal })
+    const api = openApiClient({ ...client, signal: context.signal })
     const comparison = await compareRows(api, id, { earliest, latest }, csv)
     context.stdout.write(format === 'json' ? formatJson(comparison) : formatComparison(comparison))
     return comparison.differences.length === 0 ? 0 : 1
