@@ -230,6 +230,7 @@ t.test('a source that stops is silent after an hour: one finding, which says who
     updated_at: '2026-03-10T13:00:00.001Z',
     run: '',
     gone_at: null,
+    backfill: null,
     change: null,
   }])
   t.match((await app.listed('silent=true')).items, [{ node_name: 'n1', silent: true, silent_since: START }])
