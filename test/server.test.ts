@@ -281,6 +281,37 @@ t.test('files of detections are looked at every five seconds', async t => {
   t.strictSame(await until(versions, all => all.length > 1), ['a_rule 44', 'b_rule 3'])
 })
 
+t.test('a backfill is worked on by itself and counted; when its search is changed, the log says what that has not seen', async t => {
+  const rules = folderOf(t, { 'a_rule.yml': GENERATIONS[2025] })
+  const config = configOf(tempDir(t))
+  const clock = handClock('2026-03-10T12:20:00Z')
+  const lines: Record<string, unknown>[] = []
+  const server = await openServer({ ...config, detections: { ...config.detections, shipped: false, paths: [rules] } }, { clock, log: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }), version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const metric = async (name: string) => new RegExp(`^${name} (.*)$`, 'm').exec(await (await fetch(`${url}/metrics`)).text())?.[1]
+  t.equal(await metric('hecate_backfill_slots_total\\{status="succeeded"\\}'), '0')
+
+  let nowMs = clock.now()
+  const res = await fetch(`${url}/api/v1/backfills`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: JSON.stringify({ detection: 'a_rule', earliest: '-6h', latest: 'now' }) })
+  t.equal(res.status, 202)
+  await until(async () => {
+    clock.set(new Date(nowMs += 1_000).toISOString())
+    return await getJson(url, '/api/v1/backfills') as { items: { state: string }[] }
+  }, ({ items }) => items[0]!.state === 'succeeded')
+
+  t.equal(await metric('hecate_backfill_slots_total\\{status="succeeded"\\}'), '5')
+  t.equal(await metric('hecate_backfills_running'), '0')
+  t.match(lines.filter(({ msg }) => /backfill/.test(String(msg))), [{ msg: 'backfill asked for', slots: 5, key_name: 'test' }, { msg: 'a backfill has ended', state: 'succeeded', slots: 5 }])
+
+  writeFileSync(join(rules, 'a_rule.yml'), GENERATIONS[2025].replace('sourcetype=st', 'sourcetype=st tool=*'))
+  await until(async () => {
+    clock.set(new Date(nowMs += 1_000).toISOString())
+    return await metric('hecate_backfills_running')
+  }, () => lines.some(({ changed }) => changed !== undefined))
+  t.match(lines.find(({ changed }) => changed !== undefined), { level: 30, detection_id: 'a_rule', changed: ['search'], earliest: '2026-03-10T06:50:00.000Z', latest: '2026-03-10T11:50:00.000Z' })
+})
+
 t.test('a full disk is answered with 503 until there is room, and everything else goes on', async t => {
   const dataDir = tempDir(t)
   const reserve = 256e6

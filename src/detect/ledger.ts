@@ -135,7 +135,7 @@ export function openLedger (deps: LedgerDeps) {
   }
 
   async function evaluateSlot (slot: Slot, backfill?: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown }> {
-    ledger.start(slot.detection_id, slot.slot_ms)
+    if (slot.state !== 'running') ledger.start(slot.detection_id, slot.slot_ms)
     const nextTryMs = (nowMs: number) => nowMs + Math.min(FIRST_RETRY_MS * 2 ** slot.tries, LAST_RETRY_MS)
     const isShort = ledger.dropped(windowOf(slot)).length > 0
     const { run, twins, failure } = await runSlot(slot, { isShort, nextTryMs, backfill }, deps)
@@ -237,7 +237,7 @@ export function openLedger (deps: LedgerDeps) {
     backfill (id: string, slot: NewSlot, backfill: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown } | null> {
       return runExclusively(id, async () => {
         const before = ledger.slot(id, slot.slotMs)
-        return before !== undefined && hasLost(before) ? null : evaluateSlot(ledger.oweBackfill(id, slot), backfill)
+        return before !== undefined && hasLost(before) ? null : evaluateSlot(ledger.startBackfill(id, slot), backfill)
       })
     },
 

@@ -177,8 +177,7 @@ t.test('what a process was in the middle of is taken up by the next one, and no 
   t.match(await get(before, `backfills/${id}`), { state: 'running', progress: { done: 10 } })
   // As it is when the process is killed while a slot is evaluated.
   const { definition_hash: definitionHash, next_slot_ms: slotMs } = before.backfillStore.get(id)!
-  before.ledgerStore.oweBackfill(LITERAL, { slotMs: slotMs!, definitionHash, window: before.definitions.schedule(definitionHash).windowOf(slotMs!) })
-  before.ledgerStore.start(LITERAL, slotMs!)
+  before.ledgerStore.startBackfill(LITERAL, { slotMs: slotMs!, definitionHash, window: before.definitions.schedule(definitionHash).windowOf(slotMs!) })
   t.strictSame(before.ledgerStore.counts(), { owed: 0, failed: 0, late: 0, oldest_owed_ms: null }, 'it is not the ledger that owes it')
   await before.close()
 

@@ -208,11 +208,15 @@ export function openLedgerStore (db: Database.Database) {
       insertSlot.run(toRow(detectionId, origin, slot))
       return select.get(detectionId, slot.slotMs)!
     },
-    /** The slot of a backfill, which is of another definition from now on where the ledger had it; so is the backfill's what somebody had run by hand. */
-    oweBackfill: db.transaction((detectionId: string, slot: NewSlot): Slot => {
+    /**
+     * One transaction: a slot of a backfill is being evaluated. It is of another definition from now on where the ledger had it, and the backfill's where somebody had run it
+     * by hand.
+     */
+    startBackfill: db.transaction((detectionId: string, slot: NewSlot): Slot => {
       const row = toRow(detectionId, 'backfill', slot)
       insertSlot.run(row)
       redefine.run(row)
+      start.run(detectionId, slot.slotMs)
       return select.get(detectionId, slot.slotMs)!
     }),
     /** The stretches that were evaluated with each definition, by slots of `sinceMs` or later that are still on it; of one detection, or of all. */
