@@ -11,6 +11,8 @@ import { useApiKeys } from './api/auth.js'
 import type { BackfillRouteDeps } from './api/backfills.js'
 import { backfillRoutes } from './api/backfills.js'
 import { backupRoutes } from './api/backups.js'
+import type { CoverageRouteDeps } from './api/coverage.js'
+import { coverageRoutes } from './api/coverage.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
@@ -38,7 +40,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
@@ -124,6 +126,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(detectionRoutes, deps)
     await api.register(ledgerRoutes, deps)
     await api.register(backfillRoutes, deps)
+    await api.register(coverageRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)

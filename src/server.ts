@@ -13,6 +13,7 @@ import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
 import type { ActiveDetection } from './detect/active.js'
 import { openBackfills } from './detect/backfill.js'
+import { openCoverageReader } from './detect/coverage-reader.js'
 import { openDefinitions } from './detect/definitions.js'
 import { openDetections } from './detect/detections.js'
 import { sweep } from './detect/late.js'
@@ -231,6 +232,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     ledger,
     ledgerStore,
     offers,
+    coverage: openCoverageReader({ detectionStore, definitions, ledgerStore }),
     findings,
     macros: detections.macros,
     knowledge: detections.knowledge,

@@ -19,6 +19,7 @@ export function openapiOptions (version: string): OpenapiDocument {
       { name: 'search', description: 'SPL over events' },
       { name: 'detections', description: 'Searches on a schedule' },
       { name: 'backfills', description: 'Detections over stretches of the past' },
+      { name: 'coverage', description: 'Which event time detections have evaluated' },
       { name: 'findings', description: 'What detections found' },
       { name: 'tokens', description: 'HEC tokens; an admin\'s business' },
       { name: 'backups', description: 'Copies of the data folder' },

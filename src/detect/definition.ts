@@ -13,6 +13,8 @@ export interface CompiledSchedule {
   readonly nextSlot: (afterMs: number) => number
   /** The window of a slot, from the slot alone. */
   readonly windowOf: (slotMs: number) => Window
+  /** Equal where slots and windows are. */
+  readonly scheduleText: string
 }
 
 /** A definition, ready to run. */
@@ -50,7 +52,7 @@ export function compileSchedule ({ schedule: { cron, earliest, latest }, time_zo
   })
   const sample = windowOf(nextSlot(0))
   if (sample.earliestUs >= sample.latestUs) throw new ScheduleError(`the window from ${earliest} to ${latest} holds no time`)
-  return { nextSlot: rememberLast(nextSlot), windowOf: rememberLast(windowOf) }
+  return { nextSlot: rememberLast(nextSlot), windowOf: rememberLast(windowOf), scheduleText: JSON.stringify([cron, earliest, latest, timeZone]) }
 }
 
 /** The ledger asks the same again and again, and time zones are slow: 0.2 ms a slot. */

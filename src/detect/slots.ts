@@ -41,6 +41,17 @@ export function firstSlotEndingAfter ({ nextSlot, windowOf }: Scheduled, timeUs:
   return nextSlot(firstTimeMs(ms => windowOf(ms).latestUs > timeUs, timeUs / 1000) - 1)
 }
 
+/** Local time goes back by less, and with it windows that count in days. */
+const CLOCK_CHANGE_MS = 3 * 3_600_000
+
+/** The slots whose windows touch a stretch of time are at `fromMs` or later and before `toMs`; not all that are have such a window. */
+export function timesTouching ({ windowOf }: Pick<Scheduled, 'windowOf'>, { earliestUs, latestUs }: Window): { fromMs: number, toMs: number } {
+  return {
+    fromMs: firstTimeMs(ms => windowOf(ms).latestUs > earliestUs, earliestUs / 1000) - CLOCK_CHANGE_MS,
+    toMs: firstTimeMs(ms => windowOf(ms).earliestUs >= latestUs, latestUs / 1000) + CLOCK_CHANGE_MS,
+  }
+}
+
 /** The first moment at which `isReached`, which from then on stays true, as the ends of windows never go back in time. */
 function firstTimeMs (isReached: (ms: number) => boolean, nearMs: number): number {
   let before = Math.floor(nearMs)

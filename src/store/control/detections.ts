@@ -48,6 +48,8 @@ export function openDetectionStore (db: Database.Database) {
   const movePeriod = db.prepare<[number, string]>('UPDATE OR REPLACE enabled_period SET from_ms = ? WHERE detection_id = ? AND to_ms IS NULL')
   const selectOpen = db.prepare<[], EnabledPeriod>('SELECT * FROM enabled_period WHERE to_ms IS NULL ORDER BY detection_id')
   const selectPeriods = db.prepare<[string], EnabledPeriod>('SELECT * FROM enabled_period WHERE detection_id = ? ORDER BY from_ms')
+  const selectEnabledIds = db.prepare<[], string>('SELECT DISTINCT detection_id FROM enabled_period ORDER BY detection_id').pluck()
+  const selectHashes = db.prepare<[string], string>('SELECT hash FROM definition WHERE detection_id = ?').pluck()
   return {
     setting: (detectionId: string): DetectionSetting => {
       return selectSetting.get(detectionId) ?? { detection_id: detectionId, enabled: null, cron: null, earliest: null, latest: null }
@@ -81,6 +83,10 @@ export function openDetectionStore (db: Database.Database) {
     openPeriods: (): EnabledPeriod[] => selectOpen.all(),
     /** All periods, the oldest first. */
     periods: (detectionId: string): EnabledPeriod[] => selectPeriods.all(detectionId),
+    /** Detections that ever were enabled, those too whose files are gone. */
+    enabledIds: (): string[] => selectEnabledIds.all(),
+    /** All definitions that a detection ever had, as far as they were kept. */
+    definitionHashes: (detectionId: string): string[] => selectHashes.all(detectionId),
     /** From `nowMs` on a definition is in force, none where it is null; a period ends and one begins where that is a change. */
     setPeriod: db.transaction((detectionId: string, definitionHash: string | null, nowMs: number) => {
       const period = selectOpenPeriod.get(detectionId)

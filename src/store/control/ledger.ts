@@ -178,6 +178,10 @@ export function openLedgerStore (db: Database.Database) {
   const selectEndingIn = db.prepare<object, Slot>(`
     SELECT * FROM slot WHERE detection_id = @detectionId AND latest_us > @earliestUs AND earliest_us < @latestUs ORDER BY slot_ms
   `)
+  // these use the primary key
+  const selectBetween = db.prepare<[string, number, number], Slot>('SELECT * FROM slot WHERE detection_id = ? AND slot_ms >= ? AND slot_ms < ? ORDER BY slot_ms LIMIT 1000')
+  const selectScheduledBefore = db.prepare<[string, number], number>("SELECT slot_ms FROM slot WHERE detection_id = ? AND slot_ms < ? AND origin = 'schedule' ORDER BY slot_ms DESC LIMIT 1").pluck()
+  const selectScheduledFrom = db.prepare<[string, number], number>("SELECT slot_ms FROM slot WHERE detection_id = ? AND slot_ms >= ? AND origin = 'schedule' ORDER BY slot_ms LIMIT 1").pluck()
 
   // uses slot_definition_hash_idx twice for each definition, and definition_detection_id_idx
   const isEvaluated = "definition_hash = hash AND slot_ms >= @sinceMs AND first_done_ms IS NOT NULL AND origin <> 'manual'"
@@ -295,6 +299,14 @@ export function openLedgerStore (db: Database.Database) {
     list: ({ detectionId, state, isLate, fromMs, toMs }: SlotFilter, limit: number, after?: { readonly slotMs: number, readonly detectionId: string }): Slot[] => {
       return selectPage.all({ detectionId: detectionId ?? null, state: state ?? null, isLate: isLate === true ? 1 : 0, fromMs, toMs, limit, afterMs: after?.slotMs ?? -Infinity, afterId: after?.detectionId ?? '' })
     },
+    /** The slots of a detection from `fromMs` on and before `toMs`, oldest first. Read as they are taken: no statement is open in between. */
+    * between (detectionId: string, fromMs: number, toMs: number): Generator<Slot> {
+      for (let page = selectBetween.all(detectionId, fromMs, toMs); page.length > 0; page = selectBetween.all(detectionId, page.at(-1)!.slot_ms + 1, toMs)) yield * page
+    },
+    /** The nearest slots on the schedule on both sides of a stretch of slots: before `fromMs`, and at `toMs` or later. Null where there are none. */
+    around: (detectionId: string, { fromMs, toMs }: { readonly fromMs: number, readonly toMs: number }): { beforeMs: number | null, afterMs: number | null } => ({
+      beforeMs: selectScheduledBefore.get(detectionId, fromMs) ?? null, afterMs: selectScheduledFrom.get(detectionId, toMs) ?? null,
+    }),
     /** The slots of a detection whose windows touch a stretch of event time, oldest first. */
     touching: (detectionId: string, window: Window): Slot[] => selectEndingIn.all({ detectionId, ...window }),
   }

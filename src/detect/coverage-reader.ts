@@ -1,0 +1,71 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Window } from '../event.js'
+import type { DetectionStore } from '../store/control/detections.js'
+import type { LedgerStore } from '../store/control/ledger.js'
+import type { Coverage, CoverageContext, CoverageSlot } from './coverage.js'
+import { openCoverage, withMissing } from './coverage.js'
+import type { CompiledSchedule } from './definition.js'
+import type { Definitions } from './definitions.js'
+import { timesTouching } from './slots.js'
+
+export interface CoverageReaderDeps {
+  readonly detectionStore: DetectionStore
+  readonly definitions: Pick<Definitions, 'schedule'>
+  readonly ledgerStore: LedgerStore
+}
+
+/** Slots at a time, between which others have their turn: a year of minutes takes seconds. */
+const TURN = 100
+
+/** Reads the coverage of detections, those too whose files are gone, out of the ledger. */
+export function openCoverageReader ({ detectionStore, definitions, ledgerStore }: CoverageReaderDeps) {
+  function contextOf (id: string, nowMs: number): CoverageContext {
+    return { periods: detectionStore.periods(id), schedule: definitions.schedule, lastMs: ledgerStore.lastSlot(id), nowMs }
+  }
+
+  /** Which slots may have a window that touches a stretch, by any definition that the detection ever had. */
+  function timesOf (id: string, window: Window): { fromMs: number, toMs: number } {
+    const schedules = new Map<string, CompiledSchedule>()
+    for (const hash of detectionStore.definitionHashes(id)) {
+      const schedule = definitions.schedule(hash)
+      schedules.set(schedule.scheduleText, schedule)
+    }
+    const times = [...schedules.values()].map(schedule => timesTouching(schedule, window))
+    return { fromMs: Math.min(...times.map(({ fromMs }) => fromMs)), toMs: Math.max(...times.map(({ toMs }) => toMs)) }
+  }
+
+  /** With those on the schedule that are nearest on both sides, or all from the first on. */
+  function slotsAround (id: string, window: Window, context: CoverageContext): Generator<CoverageSlot> {
+    const { fromMs, toMs } = timesOf(id, window)
+    const { beforeMs, afterMs } = ledgerStore.around(id, { fromMs, toMs })
+    const times = { fromMs: Math.min(fromMs, beforeMs ?? context.periods[0]?.from_ms ?? fromMs), toMs: Math.max(toMs, (afterMs ?? -Infinity) + 1) }
+    return withMissing(ledgerStore.between(id, times.fromMs, times.toMs), times, context)
+  }
+
+  return {
+    /** Whether it ever was enabled. */
+    isKnown: (id: string): boolean => detectionStore.periods(id).length > 0,
+    /** Detections that ever were enabled. */
+    ids: detectionStore.enabledIds,
+    /** What of a stretch of event time was evaluated, as it stands at `nowMs`. */
+    async read (id: string, window: Window, nowMs: number): Promise<Coverage> {
+      const context = contextOf(id, nowMs)
+      const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(window) })
+      let count = 0
+      for (const slot of slotsAround(id, window, context)) {
+        coverage.add(slot)
+        if (++count % TURN === 0) await setImmediate()
+      }
+      return coverage.finish()
+    },
+    /** Slots whose windows touch a stretch of event time, those that are missing too, in order, after the slot `afterMs` where given. */
+    * slots (id: string, window: Window, nowMs: number, afterMs = -Infinity): Generator<CoverageSlot> {
+      const { fromMs, toMs } = timesOf(id, window)
+      const times = { fromMs: Math.max(fromMs, afterMs + 1), toMs }
+      for (const slot of withMissing(ledgerStore.between(id, times.fromMs, toMs), times, contextOf(id, nowMs))) {
+        if (slot.window.latestUs > window.earliestUs && slot.window.earliestUs < window.latestUs) yield slot
+      }
+    },
+  }
+}
+export type CoverageReader = ReturnType<typeof openCoverageReader>
