@@ -1,8 +1,8 @@
-import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
+import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, SearchStage, Span, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
 import type { LookupTable } from './lookup.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
 import { expressionFields } from './expression-fields.js'
-import { allOf, andTerms, lacks } from './predicate.js'
+import { allOf, andTerms, isNothing, joinTerms, lacks, nothing } from './predicate.js'
 import type { Value } from './row.js'
 import { hasSubsearch, subsearchesOf } from './subsearch.js'
 import { compileFieldList } from './stages/fields.js'
@@ -380,6 +380,22 @@ export function contributingPredicate (plan: SearchPlan, origin: readonly Value[
     predicate: allOf([...known, ...terms], span),
     approximate: unknown.length > 0 || plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
   }
+}
+
+/**
+ * What every event meets that could change the rows of a search: that it comes in at its beginning, or at that of a search in brackets. What a search in
+ * brackets says isn't known here, so any event may meet it.
+ */
+export function relevantPredicate ({ query: { predicate, stats }, stages }: SearchPlan): Predicate {
+  const base: SearchStage = { kind: 'search', predicate, span: predicate.span }
+  return relevantTo([base, ...stats === null ? [] : [stats], ...stages], predicate.span)
+}
+
+function relevantTo (stages: readonly Stage[], span: Span): Predicate {
+  const known = leadingPredicates(stages).flatMap(andTerms).filter(term => !hasSubsearch(term))
+  const inner = stages.flatMap(subsearchesOf).map(search => relevantTo(search.stages, span))
+  const any = [allOf(known, span), ...inner].filter(predicate => !isNothing(predicate))
+  return any.find(({ kind }) => kind === 'all') ?? (any.length === 0 ? nothing(span) : joinTerms('or', any, span))
 }
 
 /** Whether fewer rows may come out of a stage than of its events went in. */

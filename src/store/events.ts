@@ -47,6 +47,8 @@ export interface AppendOutcome {
 
 export interface SearchOptions {
   readonly window: Window
+  /** Only events after it, also in brackets. */
+  readonly since?: Position | undefined
   readonly position: Position
   /** Zone for what shows times as text (`convert ctime`). */
   readonly timeZone: string
@@ -74,42 +76,50 @@ export type EventOrder = '-time' | 'time' | 'id' | '-id'
 export interface FindOptions {
   readonly predicate: Predicate
   readonly window: Window
+  /** Only events after it. */
+  readonly since?: Position | undefined
   readonly position: Position
   readonly order: EventOrder
   readonly limit: number
-  /** Only events that became visible after it; all where it is missing. */
-  readonly since?: Position
   readonly after?: { readonly timeUs: number, readonly id: number } | undefined
   readonly signal?: AbortSignal
 }
 
-/** What is asked of events that have just arrived. */
+export interface FoundEvent { readonly event: Event, readonly timeUs: number }
+
+/** What is asked of the events after a position: where in time those that meet a condition lie, and what they lack. */
 export interface ArrivalQuery {
+  /** Without searches in brackets, as `relevantPredicate` gives it. */
   readonly predicate: Predicate
-  /** Borders in time, ascending; n of them make n - 1 stretches, each without its end. Epoch microseconds. */
+  /** Ascending; each two that follow one another are the borders of a stretch of time [a, b), epoch microseconds. */
   readonly bordersUs: readonly number[]
-  /** Fields that the events should have. */
+  /** Events without a value of one are counted. That takes a look at all events, whatever their time. */
   readonly fields: readonly string[]
 }
 
-export interface ArrivalOptions {
+/** The events that came in one stretch of time. */
+export interface Arrivals {
+  /** The place of its first border. */
+  readonly stretch: number
+  readonly events: number
+  /** That of the last of them. */
+  readonly last: Position
+}
+
+export interface ArrivalResult {
+  /** In the order of time, those stretches alone that hold events. */
+  readonly arrivals: readonly Arrivals[]
+  /** For each of the query's fields how many of the events that meet its condition, of any time, have no value of it. */
+  readonly lacking: Readonly<Record<string, number>>
+}
+
+/** Events after `after` up to `position`. */
+export interface SinceOptions {
   readonly after: Position
   readonly position: Position
   readonly queries: readonly ArrivalQuery[]
   readonly signal?: AbortSignal
 }
-
-/** Of one stretch of time: how many events arrived that meet the predicate, and the position of the last. */
-export interface Arrivals { readonly stretch: number, readonly events: number, readonly last: Position }
-
-export interface ArrivalResult {
-  /** Of the stretches that hold some. */
-  readonly arrivals: readonly Arrivals[]
-  /** Of each field how many of the events, of whatever time, have no value of it. */
-  readonly lacking: Readonly<Record<string, number>>
-}
-
-export interface FoundEvent { readonly event: Event, readonly timeUs: number }
 
 export interface EventStoreStats {
   readonly partitions: number
@@ -196,8 +206,11 @@ export interface EventStore {
   /** A search that meets damage throws AppError `unavailable`; later ones go without the damaged part and have a warning. */
   search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
   find (options: FindOptions): Promise<readonly FoundEvent[]>
-  /** What arrived after one position, up to another, in the order of the queries. What it costs depends on these events alone. */
-  since (options: ArrivalOptions): Promise<readonly ArrivalResult[]>
+  /**
+   * What came between two positions, a result for each query. It costs what there is of new events, not what there is of old ones; where they lie outside
+   * of all stretches and no fields are asked for they are not read. Damage is met as by a search.
+   */
+  since (options: SinceOptions): Promise<readonly ArrivalResult[]>
   stats (): EventStoreStats
   /** Oldest first. */
   partitions (): readonly PartitionStatus[]

@@ -1,104 +1,124 @@
+import type { Window } from '../../event.js'
 import { compilePredicate } from '../../spl/stages/search.js'
-import type { ArrivalQuery } from '../events.js'
+import type { ArrivalQuery, ArrivalResult } from '../events.js'
 import type { Block, Scope } from './blocks.js'
-import { blocksOf, placesInScope } from './blocks.js'
+import { placesInScope, toPosition } from './blocks.js'
+import type { BlockColumns } from './column-block.js'
 import { keptColumn } from './column-block.js'
 import { toCondition } from './condition.js'
-import type { Alive, PartitionReader } from './partition-reader.js'
+import type { PartitionReader } from './partition-reader.js'
 import { isEven } from './partition-reader.js'
-import { decodingReader, hasColumn } from './rows.js'
+import { decodeEvents, hasColumn, rememberFields } from './rows.js'
 
-export interface ArrivalJob extends Scope {
-  readonly queries: readonly ArrivalQuery[]
+const NO_TIME: Window = { earliestUs: Infinity, latestUs: -Infinity }
+const EVERY_TIME: Window = { earliestUs: -Infinity, latestUs: Infinity }
+
+/** The event time that some of the queries ask for. Borders that don't ascend are a defect of whoever asks. */
+export function arrivalWindow (queries: readonly ArrivalQuery[]): Window {
+  for (const { bordersUs } of queries) {
+    if (bordersUs.some((border, i) => i > 0 && !(border > bordersUs[i - 1]!))) throw new Error('the borders of stretches do not ascend')
+  }
+  return queries.map(windowOf).reduce((all, one) => ({
+    earliestUs: Math.min(all.earliestUs, one.earliestUs),
+    latestUs: Math.max(all.latestUs, one.latestUs),
+  }), NO_TIME)
 }
 
-/** What arrived for one query; `lastId` is the last event's of a stretch. */
-export interface FoundArrivals {
-  readonly arrivals: readonly { readonly stretch: number, readonly events: number, readonly lastId: number }[]
-  readonly lacking: Readonly<Record<string, number>>
+function windowOf ({ bordersUs, fields }: ArrivalQuery): Window {
+  if (fields.length > 0) return EVERY_TIME
+  return bordersUs.length < 2 ? NO_TIME : { earliestUs: bordersUs[0]!, latestUs: bordersUs.at(-1)! }
 }
 
-/** Goes through the events of the job's ids once for all queries. Blocks that touch no stretch of a query that asks for nothing else are not read. */
-export function findArrivals (partitions: readonly PartitionReader[], job: ArrivalJob, alive: Alive): FoundArrivals[] {
-  const counters = job.queries.map(query => openCounter(query, job, alive))
-  for (const partition of partitions) {
-    for (const block of blocksOf(partition, job, 'id')) {
-      alive()
-      const asking = counters.filter(counter => counter.asksFor(block))
-      if (asking.length === 0) continue
-      const columns = isEven(partition, block) && asking.some(({ isNarrow }) => isNarrow) ? partition.columnsOf(block) : null
-      for (const counter of asking) {
-        if (columns !== null && counter.isNarrow) counter.addColumns(partition, block, columns)
-        else counter.addEvents(partition, block)
+/** Counts for each query the events of blocks that are added. A block is read once for all of them, and not where it lies outside of their time. */
+export function openArrivals ({ queries, ...scope }: Scope & { readonly queries: readonly ArrivalQuery[] }) {
+  const tallies = queries.map(openTally)
+
+  /** Events whose columns don't say all that a tally asks for. */
+  function addDecoded (reader: PartitionReader, block: Block, columns: BlockColumns, asking: ReadonlyMap<number, readonly Tally[]>): void {
+    for (const { event, place } of decodeEvents(reader, block, columns, asking.keys())) {
+      const get = rememberFields(event, reader.fields)
+      for (const tally of asking.get(place)!) {
+        if (tally.matches(get)) tally.add(block.first_id + place, event.timeUs, field => get(field) === undefined)
       }
     }
   }
-  return counters.map(({ found }) => found())
-}
-
-function openCounter ({ predicate, bordersUs, fields }: ArrivalQuery, scope: Scope, alive: Alive) {
-  const condition = toCondition(predicate)
-  const matches = compilePredicate(predicate)
-  const stretches = new Map<number, { events: number, lastId: number }>()
-  const lacking = new Map(fields.map(field => [field, 0]))
-  const [firstUs, endUs] = [bordersUs[0] ?? Infinity, bordersUs.at(-1) ?? -Infinity]
-
-  function count (id: number, timeUs: number): void {
-    if (timeUs < firstUs || timeUs >= endUs) return
-    const stretch = stretchOf(bordersUs, timeUs)
-    const known = stretches.get(stretch)
-    if (known === undefined) stretches.set(stretch, { events: 1, lastId: id })
-    else {
-      known.events++
-      known.lastId = Math.max(known.lastId, id)
-    }
-  }
-
-  function lack (field: string, events: number): void {
-    if (events > 0) lacking.set(field, lacking.get(field)! + events)
-  }
-
-  const decode = decodingReader(scope, [condition.mark], alive, (event, _id, _indexTimeUs, { fields: reader }) => {
-    if (!matches(name => reader.fieldOf(event, name))) return null
-    return fields.filter(field => reader.fieldOf(event, field) === undefined)
-  })
 
   return {
-    /** Whether columns say all that is asked for. */
+    add (reader: PartitionReader, block: Block): void {
+      const asked = tallies.filter(({ window: { earliestUs, latestUs } }) => block.max_time_us >= earliestUs && block.min_time_us < latestUs)
+      if (asked.length === 0) return
+      const columns = reader.columnsOf(block)
+      const hasColumns = isEven(reader, block)
+      const undecided = new Map<number, Tally[]>()
+      for (const tally of asked) {
+        const marks = hasColumns ? tally.condition.mark(columns, reader.dictionary) : 'all'
+        const places = placesInScope(block, columns, { ...scope, window: tally.window }, marks)
+        if (hasColumns && tally.isNarrow) addColumns(tally, block, columns, places)
+        else for (const place of places) undecided.set(place, [...undecided.get(place) ?? [], tally])
+      }
+      if (undecided.size > 0) addDecoded(reader, block, columns, undecided)
+    },
+    results: (): ArrivalResult[] => tallies.map(({ result }) => result()),
+  }
+}
+
+function addColumns (tally: Tally, block: Block, columns: BlockColumns, places: readonly number[]): void {
+  if (places.length === 0) return
+  const times = columns.times()
+  const lackOf = new Map(tally.fields.map(field => [field, lackReader(field, columns)]))
+  for (const place of places) tally.add(block.first_id + place, times[place]!, field => lackOf.get(field)!(place))
+}
+
+/** Says of a block's events whether they have no value of a field. */
+function lackReader (field: string, columns: BlockColumns): (event: number) => boolean {
+  if (field === '_time') return () => false
+  const { distinct, places, keep } = keptColumn(columns, field)
+  const isLack = Array.from({ length: distinct }, (_, place) => keep(place) === null)
+  return event => isLack[places[event]!]!
+}
+
+type Tally = ReturnType<typeof openTally>
+
+/** What was found for a query so far. */
+function openTally (query: ArrivalQuery) {
+  const { predicate, bordersUs, fields } = query
+  const condition = toCondition(predicate)
+  const stretches = new Map<number, { events: number, lastId: number }>()
+  const lacking = new Map(fields.map(field => [field, 0]))
+  return {
+    window: windowOf(query),
+    condition,
+    /** Whether columns say all that it asks for. */
     isNarrow: condition.exact && fields.every(hasColumn),
-    asksFor: ({ min_time_us: minTimeUs, max_time_us: maxTimeUs }: Block): boolean => fields.length > 0 || (minTimeUs < endUs && maxTimeUs >= firstUs),
-    addColumns (partition: PartitionReader, block: Block, columns: ReturnType<PartitionReader['columnsOf']>): void {
-      const places = placesInScope(block, columns, scope, condition.mark(columns, partition.dictionary))
-      if (places.length === 0) return
-      const times = columns.times()
-      for (const place of places) count(block.first_id + place, times[place]!)
-      for (const field of fields) {
-        if (field === '_time') continue
-        const { places: valueAt, keep } = keptColumn(columns, field)
-        lack(field, places.filter(place => keep(valueAt[place]!) === null).length)
+    fields: [...lacking.keys()],
+    matches: compilePredicate(predicate),
+    /** An event that meets the condition. */
+    add (id: number, timeUs: number, lacks: (field: string) => boolean): void {
+      for (const [field, count] of lacking) if (lacks(field)) lacking.set(field, count + 1)
+      const stretch = stretchOf(timeUs, bordersUs)
+      if (stretch === null) return
+      const found = stretches.get(stretch)
+      if (found === undefined) stretches.set(stretch, { events: 1, lastId: id })
+      else {
+        found.events++
+        found.lastId = Math.max(found.lastId, id)
       }
     },
-    addEvents (partition: PartitionReader, block: Block): void {
-      for (const { id, timeUs, item } of decode(partition, block)) {
-        count(id, timeUs)
-        for (const field of item) lack(field, 1)
-      }
-    },
-    found: (): FoundArrivals => ({
-      arrivals: [...stretches].sort(([a], [b]) => a - b).map(([stretch, one]) => ({ stretch, ...one })),
+    result: (): ArrivalResult => ({
+      arrivals: [...stretches].sort(([a], [b]) => a - b).map(([stretch, { events, lastId }]) => ({ stretch, events, last: toPosition(lastId) })),
       lacking: Object.fromEntries(lacking),
     }),
   }
 }
 
-/** The stretch that holds a time, which lies within the borders. */
-function stretchOf (bordersUs: readonly number[], timeUs: number): number {
-  let low = 0
-  let high = bordersUs.length - 1
+/** The stretch that a time lies in; null where that is none. */
+function stretchOf (timeUs: number, bordersUs: readonly number[]): number | null {
+  let low = -1 // it begins no later
+  let high = bordersUs.length // it begins later
   while (high - low > 1) {
     const middle = (low + high) >> 1
     if (bordersUs[middle]! <= timeUs) low = middle
     else high = middle
   }
-  return low
+  return low === -1 || high === bordersUs.length ? null : low
 }

@@ -1,18 +1,24 @@
 import TinyQueue from 'tinyqueue'
 import type { Window } from '../../event.js'
-import type { EventOrder } from '../events.js'
+import type { EventOrder, Position } from '../events.js'
 import type { BlockColumns } from './column-block.js'
 import type { Marks } from './condition.js'
 import { reading } from './damage.js'
 import type { PartitionReader } from './partition-reader.js'
 import type { PartitionSummary } from './partition.js'
 
-/** What a search looks at: partitions, event time, and ids after `afterId` up to the position. */
+/** What a search looks at: partitions, event time, and ids after a position up to another one. */
 export interface Scope {
   readonly partitions: readonly PartitionSummary[]
   readonly window: Window
+  /** 0 where events of all ids are looked at. */
   readonly afterId: number
   readonly lastId: number
+}
+
+/** The position at which an event is the last one that is visible. */
+export function toPosition (id: number): Position {
+  return String(id) as Position
 }
 
 export interface Block {
@@ -54,20 +60,21 @@ const PAGE = 256
 
 /** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
 export function * blocksOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
-  const { key, direction, start } = {
+  const fromId = afterId > 0 && (order === 'id' || order === '-id') ? firstIdNear(reader, afterId) : 0
+  const { key, direction, start, from = '' } = {
     any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window; uses block_max_time_us_idx
-    id: { key: 'first_id', direction: 'ASC', start: afterId > 0 ? beforeBlockOf(reader, afterId) : -Infinity },
-    '-id': { key: 'first_id', direction: 'DESC', start: Infinity },
+    id: { key: 'first_id', direction: 'ASC', start: fromId },
+    '-id': { key: 'first_id', direction: 'DESC', start: Infinity, from: 'AND first_id >= @fromId' }, // or it would go on to the first block
     time: { key: 'min_time_us', direction: 'ASC', start: -Infinity }, // uses block_min_time_us_idx
     '-time': { key: 'max_time_us', direction: 'DESC', start: Infinity }, // uses block_max_time_us_idx
   }[order]
   const after = direction === 'ASC' ? '>' : '<'
   const select = reader.db.prepare<object, Block>(`
     SELECT first_id, last_id, min_time_us, max_time_us, odd FROM block
-    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND last_id > @afterId AND first_id <= @lastId AND (${key}, first_id) ${after} (@key, @id)
+    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND last_id > @afterId ${from} AND (${key}, first_id) ${after} (@key, @id)
     ORDER BY ${key} ${direction}, first_id ${direction} LIMIT ${PAGE}
   `)
-  const params = { ...window, afterId, lastId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
+  const params = { ...window, afterId, lastId, fromId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
     const page = reading(reader.name, () => select.all(params))
     yield * page
@@ -78,10 +85,10 @@ export function * blocksOf (reader: PartitionReader, { window, afterId, lastId }
   }
 }
 
-/** So that what is after an id is found without a look at all that is before. */
-function beforeBlockOf ({ name, db }: PartitionReader, id: number): number {
-  const firstId = reading(name, () => db.prepare<[number], number | null>('SELECT max(first_id) FROM block WHERE first_id <= ?').pluck().get(id)) ?? null
-  return firstId === null ? -Infinity : firstId - 1
+/** The first id of the block that holds an event, or of the last one before it; 0 where there is none. */
+function firstIdNear ({ name, db }: PartitionReader, id: number): number {
+  const select = db.prepare<[number], number | null>('SELECT max(first_id) FROM block WHERE first_id <= ?').pluck()
+  return reading(name, () => select.get(id)) ?? 0
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Window } from '../../event.js'
-import type { ArrivalResult, EventStore, EventStoreStats, PartitionStatus, Position } from '../events.js'
-import type { FoundArrivals } from './arrivals.js'
+import type { EventStore, EventStoreStats, PartitionStatus, Position } from '../events.js'
 import type { Scope } from './blocks.js'
+import { toPosition } from './blocks.js'
 import type { Folder } from './folder.js'
 import type { PartitionSummary } from './partition.js'
 import { compareNames, dayOf, partitionBytes } from './partition-files.js'
@@ -17,7 +17,7 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
   let openName: string | null = null
 
   const face: Pick<EventStore, 'position' | 'isAfter' | 'stats' | 'partitions'> = {
-    position: () => String(lastId) as Position,
+    position: () => toPosition(lastId),
     isAfter: (a, b) => Number(a) > Number(b),
     stats: (): EventStoreStats => ({
       partitions: catalogue.size,
@@ -48,20 +48,10 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
       aside.set(name, catalogue.get(name) ?? aside.get(name) ?? null)
       catalogue.delete(name)
     },
-    scopeOf: ({ window, position, since }: { window: Window, position: Position, since?: Position | undefined }): Scope => ({
-      partitions: [...catalogue.values()],
-      window,
-      afterId: since === undefined ? 0 : Number(since),
-      lastId: Number(position),
-    }),
-    /** All event times. */
-    arrivalScope: ({ after, position }: { after: Position, position: Position }): Scope => ({
-      partitions: [...catalogue.values()],
-      window: { earliestUs: -Infinity, latestUs: Infinity },
-      afterId: Number(after),
-      lastId: Number(position),
-    }),
-    toResult: ({ arrivals, lacking }: FoundArrivals): ArrivalResult => ({ lacking, arrivals: arrivals.map(({ lastId, ...one }) => ({ ...one, last: String(lastId) as Position })) }),
+    scopeOf ({ window, since, position }: { window: Window, since?: Position | undefined, position: Position }): Scope {
+      const afterId = since === undefined ? 0 : Number(since)
+      return { partitions: [...catalogue.values()].filter(({ lastId }) => lastId > afterId), window, afterId, lastId: Number(position) }
+    },
     /** What a search of the window goes without. */
     warningsOf: (window: Window): string[] => [...aside]
       .filter(([name, summary]) => mayHold(name, summary, window))

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, EventStore } from '../events.js'
+import { arrivalWindow } from './arrivals.js'
 import { openCatalogue } from './catalogue.js'
 import type { SqliteEventsOptions } from './open.js'
 import { aliveUntil } from './partition-reader.js'
@@ -39,7 +40,9 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
       return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal))
     },
-    since: async ({ queries, signal, ...scope }) => reader.arrivals({ ...catalogue.arrivalScope(scope), queries }, alive(signal)).map(catalogue.toResult),
+    since: async ({ after, position, queries, signal }) => {
+      return reader.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, alive(signal))
+    },
     failure: () => null,
     retain: async () => [], // its folder ends with the command
     sourceCounts: async () => writer.sourceCounts(),

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, ArrivalOptions, ArrivalResult, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult } from '../events.js'
+import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult, SinceOptions } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
+import { arrivalWindow } from './arrivals.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
 import { openCatalogue } from './catalogue.js'
 import type { Damage } from './damage.js'
@@ -84,8 +85,8 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
     },
-    async since ({ queries, signal, ...scope }: ArrivalOptions): Promise<readonly ArrivalResult[]> {
-      return (await readers.arrivals({ ...catalogue.arrivalScope(scope), queries }, signal)).map(catalogue.toResult)
+    async since ({ after, position, queries, signal }: SinceOptions): Promise<readonly ArrivalResult[]> {
+      return readers.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, signal)
     },
     async retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]> {
       if (retention === undefined) return []

@@ -1,11 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
-import type { FoundEvent } from '../events.js'
-import type { ArrivalJob, FoundArrivals } from './arrivals.js'
+import type { ArrivalResult, FoundEvent } from '../events.js'
 import { DamageError } from './damage.js'
 import { aliveUntil } from './partition-reader.js'
-import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
+import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
 import { openReader } from './reader.js'
 
 /** A thread that searches, one message after the other. */
@@ -18,15 +17,14 @@ export interface ReaderThreadOptions extends ReaderOptions {
 export type ToReader =
   | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
-  | { readonly kind: 'arrivals', readonly job: ArrivalJob, readonly timeoutMs: number }
+  | { readonly kind: 'since', readonly job: SinceJob, readonly timeoutMs: number }
   /** Not answered. */
   | { readonly kind: 'forget', readonly partitions: readonly string[] }
   | { readonly kind: 'close' }
 
 export type FromReader =
   | { readonly kind: 'searched', readonly outcomes: readonly SearchOutcome[] }
-  | { readonly kind: 'found', readonly events: readonly FoundEvent[] }
-  | { readonly kind: 'arrived', readonly found: readonly FoundArrivals[] }
+  | { readonly kind: 'found', readonly found: readonly FoundEvent[] | readonly ArrivalResult[] }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
   | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
@@ -46,8 +44,8 @@ port.on('message', (message: ToReader) => {
   if (message.kind === 'forget') return reader.forget(message.partitions)
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
   try {
-    if (message.kind === 'find') post({ kind: 'found', events: reader.find(message.job, alive) })
-    else if (message.kind === 'arrivals') post({ kind: 'arrived', found: reader.arrivals(message.job, alive) })
+    if (message.kind === 'find') post({ kind: 'found', found: reader.find(message.job, alive) })
+    else if (message.kind === 'since') post({ kind: 'found', found: reader.since(message.job, alive) })
     else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })
   } catch (error) {
     if (error instanceof DamageError) return post({ kind: 'damaged', partition: error.partition, reason: error.reason })

@@ -12,9 +12,8 @@ import { openSink, runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
-import type { EventOrder, FoundEvent, SearchResult } from '../events.js'
-import type { ArrivalJob, FoundArrivals } from './arrivals.js'
-import { findArrivals } from './arrivals.js'
+import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, SearchResult } from '../events.js'
+import { openArrivals } from './arrivals.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
 import { blocksOf, countInScope, ordered, placesInScope } from './blocks.js'
 import type { Condition } from './condition.js'
@@ -53,6 +52,9 @@ export interface FindJob extends Scope {
   readonly after?: Place | undefined
 }
 
+/** Its window is that of its queries. */
+export interface SinceJob extends Scope { readonly queries: readonly ArrivalQuery[] }
+
 /** Searches over read-only connections, which stay open. It runs in a reader thread. */
 export function openReader ({ dir, fieldTables }: ReaderOptions) {
   const readers = new Map<string, PartitionReader>()
@@ -60,9 +62,9 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   let watch: Watch = { warn: () => {}, alive: () => {} }
   const fields = openEventFields(fieldTables, { warn: message => watch.warn(message), alive: () => watch.alive() })
 
-  function readersOf ({ partitions, window, afterId }: Scope): PartitionReader[] {
+  function readersOf ({ partitions, window }: Scope): PartitionReader[] {
     return partitions
-      .filter(({ lastId, minTimeUs, maxTimeUs }) => lastId > afterId && minTimeUs !== null && minTimeUs < window.latestUs && maxTimeUs! >= window.earliestUs)
+      .filter(({ minTimeUs, maxTimeUs }) => minTimeUs !== null && minTimeUs < window.latestUs && maxTimeUs! >= window.earliestUs)
       .map(summary => {
         let reader = readers.get(summary.name)
         if (reader === undefined) {
@@ -185,9 +187,16 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       return found
     },
 
-    arrivals (job: ArrivalJob, alive: Alive): FoundArrivals[] {
+    since (job: SinceJob, alive: Alive): ArrivalResult[] {
       watch = { warn: () => {}, alive }
-      return findArrivals(readersOf(job), job, alive)
+      const arrivals = openArrivals(job)
+      for (const partition of readersOf(job)) {
+        for (const block of blocksOf(partition, job, 'id')) {
+          alive()
+          arrivals.add(partition, block)
+        }
+      }
+      return arrivals.results()
     },
 
     /** Closes the connections to partitions that are gone. */

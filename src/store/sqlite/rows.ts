@@ -2,14 +2,14 @@ import { readStored } from '../../envelope/envelope.js'
 import { readStoredLine } from '../../envelope/lines.js'
 import type { Event, Metadata, Scalar, Value } from '../../event.js'
 import { toSeconds } from '../../event.js'
-import type { IndexedEvent } from '../../fields/fields.js'
+import type { Fields, IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { StoreQuery } from '../../spl/plan.js'
 import type { Row } from '../../spl/row.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import type { BlockItem } from './block.js'
-import type { Found, ReadBlock, Scope } from './blocks.js'
+import type { Block, Found, ReadBlock, Scope } from './blocks.js'
 import { placesInScope } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
 import { keptColumn } from './column-block.js'
@@ -75,15 +75,7 @@ export interface SharedQuery { readonly query: StoreQuery, readonly condition: C
 export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, alive: Alive): ReadBlock<readonly (readonly [search: number, row: Row])[]> {
   const tests = searches.map(({ query }) => compilePredicate(query.predicate))
   return decodingReader(scope, searches.map(({ condition }) => condition.mark), alive, (event, id, _, { fields }, isMarked) => {
-    const known = new Map<string, Value | undefined>() // searches ask for the same fields
-    const get = (name: string): Value | undefined => {
-      let value = known.get(name)
-      if (value === undefined && !known.has(name)) {
-        value = fields.fieldOf(event, name)
-        known.set(name, value)
-      }
-      return value
-    }
+    const get = rememberFields(event, fields)
     let all: ReadonlyMap<string, Value> | null = null
     const rows = searches.flatMap(({ query: { fields: wanted } }, i): (readonly [number, Row])[] => {
       if (!isMarked(i) || !tests[i]!(get)) return []
@@ -92,6 +84,19 @@ export function sharedDecoder (searches: readonly SharedQuery[], scope: Scope, a
     })
     return rows.length === 0 ? null : rows
   })
+}
+
+/** Gives an event's fields, each read once: searches ask for the same ones. */
+export function rememberFields (event: IndexedEvent, fields: Fields): (field: string) => Value | undefined {
+  const known = new Map<string, Value | undefined>()
+  return name => {
+    let value = known.get(name)
+    if (value === undefined && !known.has(name)) {
+      value = fields.fieldOf(event, name)
+      known.set(name, value)
+    }
+    return value
+  }
 }
 
 function pick (wanted: readonly string[], get: (field: string) => Value | undefined): Map<string, Value> {
@@ -118,20 +123,25 @@ export function decodingReader<T> (scope: Scope, conditions: readonly MarkBlock[
     }
     const places = placesInScope(block, columns, scope, joinMarks(marks, 'or'))
     if (places.length === 0) return []
-    const items = reader.itemsOf(block)
-    const times = columns.times()
-    const metadata = METADATA.map(field => columnReader(field, columns, reader))
     const found: Found<T>[] = []
-    for (const place of places) {
-      const stored = items[place]!
+    for (const { event, place, indexTimeUs } of decodeEvents(reader, block, columns, places)) {
       const id = block.first_id + place
-      const timeUs = times[place]!
-      const [host, source, sourcetype, index] = metadata.map(valueOf => String(valueOf(place))) as [string, string, string, string]
-      const event = toIndexedEvent({ host, source, sourcetype, index }, timeUs, stored, reader)
-      const item = take(event, id, stored.indexTimeUs, reader, condition => isMarked(condition, place))
-      if (item !== null) found.push({ id, timeUs, item })
+      const item = take(event, id, indexTimeUs, reader, condition => isMarked(condition, place))
+      if (item !== null) found.push({ id, timeUs: event.timeUs, item })
     }
     return found
+  }
+}
+
+/** The events of a block at these places. */
+export function * decodeEvents (reader: PartitionReader, block: Block, columns: BlockColumns, places: Iterable<number>): Generator<{ readonly event: StoredEvent, readonly place: number, readonly indexTimeUs: number }> {
+  const items = reader.itemsOf(block)
+  const times = columns.times()
+  const metadata = METADATA.map(field => columnReader(field, columns, reader))
+  for (const place of places) {
+    const stored = items[place]!
+    const [host, source, sourcetype, index] = metadata.map(valueOf => String(valueOf(place))) as [string, string, string, string]
+    yield { event: toIndexedEvent({ host, source, sourcetype, index }, times[place]!, stored, reader), place, indexTimeUs: stored.indexTimeUs }
   }
 }
 

@@ -1,12 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest, DroppedPartition, FoundEvent, SearchResult, SourceArrivals } from '../events.js'
-import type { ArrivalJob, FoundArrivals } from './arrivals.js'
+import type { AppendOutcome, AppendRequest, ArrivalResult, DroppedPartition, FoundEvent, SearchResult, SourceArrivals } from '../events.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
-import type { FindJob, ReaderOptions, SearchJob, SearchOutcome } from './reader.js'
+import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
 import { readsEvents } from './reader.js'
 import type { RetentionLimits } from './retention.js'
 import type { Answer, FromWriter, Question, ToWriter } from './writer-thread.js'
@@ -144,6 +143,9 @@ function storeHasFailed (cause: Error): AppError {
 /** A search takes no longer than that, so that a bad one can't hold a thread for ever. */
 const SEARCH_TIMEOUT_MS = 300_000
 
+/** So many new events may take that long, even where each is decoded. Of more, the time is more: a look at them that fails for their number would fail for ever, since they become no fewer. */
+const EVENTS_IN_TIME = 1_000_000
+
 /** How many searches read events together: each holds rows of its own. */
 const MAX_TOGETHER = 32
 
@@ -151,8 +153,8 @@ interface Waiter { readonly resolve: (result: never) => void, readonly reject: (
 /** Searches of one `eventsKey` read the same events; null where a search reads none. */
 interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob, readonly eventsKey: string | null }
 interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
-interface ArrivalWaiter extends Waiter { readonly kind: 'arrivals', readonly job: ArrivalJob }
-type Waiting = SearchWaiter | FindWaiter | ArrivalWaiter
+interface SinceWaiter extends Waiter { readonly kind: 'since', readonly job: SinceJob }
+type Waiting = SearchWaiter | FindWaiter | SinceWaiter
 
 /**
  * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
@@ -178,8 +180,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
         onDamage(message.partition, message.reason)
         rejectAll(toUnavailable(message.partition, message.reason))
       } else if (message.kind === 'failed') rejectAll(message.code === null ? new Error(message.message) : new AppError(message.code, message.message))
-      else if (message.kind === 'found') for (const { resolve } of thread.running.splice(0)) resolve(message.events as never)
-      else if (message.kind === 'arrived') for (const { resolve } of thread.running.splice(0)) resolve(message.found as never)
+      else if (message.kind === 'found') for (const { resolve } of thread.running.splice(0)) resolve(message.found as never)
       else thread.running.splice(0).forEach((one, i) => settle(one, message.outcomes[i]!))
       deal()
     })
@@ -255,7 +256,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   return {
     search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }), signal),
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
-    arrivals: (job: ArrivalJob, signal?: AbortSignal) => run<readonly FoundArrivals[]>(waiter => ({ kind: 'arrivals', job, ...waiter }), signal),
+    since: (job: SinceJob, signal?: AbortSignal) => run<readonly ArrivalResult[]>(waiter => ({ kind: 'since', job, ...waiter }), signal),
     /** Does something while no search runs, and lets those wait that come meanwhile; gives null, and does nothing, where one runs or waits. */
     async alone<T> (work: () => Promise<T>): Promise<T | null> {
       if (closing || isHeld || waiting.length > 0 || threads.some(({ running }) => running.length > 0)) return null
@@ -292,13 +293,16 @@ function settle ({ resolve, reject }: Waiting, { result, fault }: SearchOutcome)
 function toMessage (jobs: readonly Waiting[]): ToReader {
   const [first] = jobs
   if (first?.kind === 'find') return { kind: 'find', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
-  if (first?.kind === 'arrivals') return { kind: 'arrivals', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
+  if (first?.kind === 'since') {
+    const { job } = first
+    return { kind: 'since', job, timeoutMs: SEARCH_TIMEOUT_MS * Math.max(1, (job.lastId - job.afterId) / EVENTS_IN_TIME) }
+  }
   const searches = jobs.flatMap(one => one.kind === 'search' ? one.job : [])
   return { kind: 'search', jobs: searches, timeoutMs: SEARCH_TIMEOUT_MS * searches.length }
 }
 
-function eventsKeyOf ({ plan, partitions, window, lastId }: SearchJob): string | null {
-  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, lastId, ...partitions.map(({ name }) => name)].join() : null
+function eventsKeyOf ({ plan, partitions, window, afterId, lastId }: SearchJob): string | null {
+  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, afterId, lastId, ...partitions.map(({ name }) => name)].join() : null
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
