@@ -32,7 +32,7 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
   ofDetection('hecate_detection_failed_slots', 'Slots of a detection whose last run failed.', ({ failed }) => failed)
   ofDetection('hecate_detection_late_slots', 'Slots of a detection that are evaluated again soon.', ({ late }) => late)
   ofDetection('hecate_detection_oldest_owed_seconds', 'Age of the oldest slot of a detection that is owed or failed.', ({ oldest_owed_ms: oldestMs }) => oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000)
-  registerGauge(registry, 'hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed; 0 without.', () => {
+  registerGauge(registry, 'hecate_ledger_oldest_owed_seconds', 'Age of the oldest slot that is owed or failed and was never evaluated; 0 without.', () => {
     const oldestMs = ledger.counts().oldest_owed_ms
     return oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000
   })

@@ -365,6 +365,14 @@ t.test('a slot that fails is tried three times, then the backfill goes on, and s
   t.equal(server.ledgerStore.slot(LITERAL, slotMs)!.state, 'failed', 'it is left to whoever asked')
   t.match(await server.ledger.run(LITERAL, slotMs), { status: 'succeeded' })
   t.match(server.ledgerStore.slot(LITERAL, slotMs), { state: 'done', origin: 'backfill' })
+
+  await begin(server)
+  failing.error = new Error('no disk')
+  await server.work()
+  t.strictSame(server.ledgerStore.counts(), { owed: 0, failed: 1, late: 0, oldest_owed_ms: null }, 'what was evaluated once is not late')
+  failing.error = null
+  await goOn(server, ['2026-03-17T12:51:00Z'])
+  t.strictSame(server.ledgerStore.counts(), { owed: 0, failed: 0, late: 0, oldest_owed_ms: null })
 })
 
 t.test('a slot that was waived while it waits for its next try stays waived', async t => {

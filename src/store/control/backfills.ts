@@ -47,6 +47,9 @@ export interface BackfillRow { readonly number: number, readonly slot_ms: number
 export const MAX_KEPT_ROWS = 10_000
 const MAX_KEPT_BYTES = 64 << 20
 
+/** And of all dry runs together. */
+const MAX_ALL_BYTES = 512 << 20
+
 /** Backfills in control.db, and the rows of dry runs. */
 export function openBackfillStore (db: Database.Database) {
   const insert = db.prepare(`
@@ -62,7 +65,7 @@ export function openBackfillStore (db: Database.Database) {
   // all use backfill_open_idx; what runs is before what waits
   const selectCurrent = db.prepare<[], Backfill>("SELECT * FROM backfill WHERE state IN ('queued', 'running') ORDER BY state DESC, number LIMIT 1")
   const countOpen = db.prepare<[], number>("SELECT count(*) FROM backfill WHERE state IN ('queued', 'running')").pluck()
-  const countRunning = db.prepare<[], number>("SELECT count(*) FROM backfill WHERE state = 'running'").pluck()
+  const countRunning = db.prepare<[], number>("SELECT count(*) FROM backfill WHERE state IN ('queued', 'running') AND state = 'running'").pluck()
   const begin = db.prepare<[number, string]>("UPDATE backfill SET state = 'running', started_ms = ? WHERE id = ? AND state = 'queued'")
   const advance = db.prepare(`
     UPDATE backfill SET next_slot_ms = @nextSlotMs, done_slots = done_slots + 1, tries = 0, next_try_ms = 0, failed_slots = failed_slots + @failed_slots,
@@ -81,12 +84,14 @@ export function openBackfillStore (db: Database.Database) {
     WHERE detection_id = @detectionId AND dry_run = 0 AND state <> 'cancelled' AND earliest_us <= @earliestUs AND latest_us >= @latestUs
   `).pluck()
   const insertRow = db.prepare('INSERT INTO backfill_row (backfill_id, slot_ms, earliest_us, latest_us, body) VALUES (@id, @slotMs, @earliestUs, @latestUs, @body)')
+  const sumBytes = db.prepare<[], number>('SELECT coalesce(sum(kept_bytes), 0) FROM backfill').pluck()
   const keep = db.prepare('UPDATE backfill SET kept_rows = @rows, kept_bytes = @bytes, rows_cut = @cut WHERE id = @id')
   // uses backfill_row_backfill_id_idx
   const selectRows = db.prepare<object, BackfillRow>(`
     SELECT number, slot_ms, earliest_us, latest_us, body FROM backfill_row WHERE backfill_id = @id AND number > @after ORDER BY number LIMIT @limit
   `)
-  const deleteRows = db.prepare<[number]>('DELETE FROM backfill_row WHERE backfill_id IN (SELECT id FROM backfill WHERE dry_run = 1 AND finished_ms < ?)')
+  const deleteRows = db.prepare<[number]>('DELETE FROM backfill_row WHERE backfill_id IN (SELECT id FROM backfill WHERE kept_rows > 0 AND finished_ms < ?)')
+  const keepNone = db.prepare<[number]>('UPDATE backfill SET kept_rows = 0, kept_bytes = 0 WHERE kept_rows > 0 AND finished_ms < ?')
 
   function advanceTo (id: string, nextSlotMs: number | null, outcome: SlotOutcome): void {
     advance.run({
@@ -117,9 +122,10 @@ export function openBackfillStore (db: Database.Database) {
     keepRows: db.transaction((id: string, { slotMs, window }: { readonly slotMs: number, readonly window: Window }, rows: readonly string[], nextSlotMs: number | null, outcome: SlotOutcome): void => {
       const { kept_rows, kept_bytes, rows_cut } = select.get(id)!
       const kept = { rows: kept_rows, bytes: kept_bytes, cut: rows_cut }
+      const maxBytes = rows.length === 0 ? 0 : Math.min(MAX_KEPT_BYTES, MAX_ALL_BYTES - sumBytes.get()! + kept_bytes)
       for (const body of rows) {
         const bytes = Buffer.byteLength(body)
-        if (kept.cut > 0 || kept.rows >= MAX_KEPT_ROWS || kept.bytes + bytes > MAX_KEPT_BYTES) kept.cut++
+        if (kept.cut > 0 || kept.rows >= MAX_KEPT_ROWS || kept.bytes + bytes > maxBytes) kept.cut++
         else {
           insertRow.run({ id, slotMs, ...window, body })
           kept.rows++
@@ -138,7 +144,10 @@ export function openBackfillStore (db: Database.Database) {
     /** In the order of slots, after the row `after` where given. */
     rows: (id: string, limit: number, after = 0): BackfillRow[] => selectRows.all({ id, limit, after }),
     /** Rows of dry runs that ended before that go. */
-    forgetRows: (beforeMs: number): void => { deleteRows.run(beforeMs) },
+    forgetRows: db.transaction((beforeMs: number): void => {
+      deleteRows.run(beforeMs)
+      keepNone.run(beforeMs)
+    }),
   }
 }
 export type BackfillStore = ReturnType<typeof openBackfillStore>

@@ -47,7 +47,7 @@ export interface NewSlot { readonly slotMs: number, readonly definitionHash: str
 /** From the first window to the last of the slots that were evaluated with a definition. */
 export interface DefinedStretch { readonly detection_id: string, readonly definition_hash: string, readonly earliest_us: number, readonly latest_us: number }
 
-/** How slots stand, over all detections. */
+/** How slots stand, over all detections. The oldest is one that was never evaluated. */
 export interface LedgerCounts { readonly owed: number, readonly failed: number, readonly late: number, readonly oldest_owed_ms: number | null }
 
 /** Slots of one definition that late events are waited for: the windows of all of them together. */
@@ -109,17 +109,18 @@ export function openLedgerStore (db: Database.Database) {
       UNION ALL SELECT late_due_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
     ) WHERE ms > ?
   `).pluck()
-  // One that is only evaluated again is not owed.
+  // One that is only evaluated again is not owed, and nobody waits for what it finds.
   const isOwed = `${isOurs} AND (state = 'owed' OR (state = 'running' AND first_done_ms IS NULL))`
+  const isAwaited = "origin <> 'backfill' AND first_done_ms IS NULL"
   const selectCounts = db.prepare<[], LedgerCounts>(`
     SELECT count(*) FILTER (WHERE ${isOwed}) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
       (SELECT count(*) FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done') AS late,
-      min(slot_ms) FILTER (WHERE ${isOwed} OR (state = 'failed' AND ${isOurs})) AS oldest_owed_ms
+      min(slot_ms) FILTER (WHERE ${isAwaited}) AS oldest_owed_ms
     FROM slot WHERE state IN ('owed', 'running', 'failed')
   `)
   const selectCountsOf = db.prepare<[], LedgerCounts & { readonly detection_id: string }>(`
     SELECT detection_id, count(*) FILTER (WHERE ${isOwed}) AS owed, count(*) FILTER (WHERE state = 'failed') AS failed,
-      count(*) FILTER (WHERE state = 'done') AS late, min(slot_ms) FILTER (WHERE ${isOwed} OR (state = 'failed' AND ${isOurs})) AS oldest_owed_ms
+      count(*) FILTER (WHERE state = 'done') AS late, min(slot_ms) FILTER (WHERE ${isAwaited}) AS oldest_owed_ms
     FROM (
       SELECT detection_id, state, slot_ms, origin, first_done_ms FROM slot WHERE state IN ('owed', 'running', 'failed')
       UNION ALL SELECT detection_id, state, slot_ms, origin, first_done_ms FROM slot WHERE late_due_ms IS NOT NULL AND state = 'done'
