@@ -6,11 +6,13 @@ import { check, usage as checkUsage } from './commands/check.js'
 import type { Command } from './commands/command.js'
 import { UsageError } from './commands/command.js'
 import { compare, usage as compareUsage } from './commands/compare.js'
+import { coverage, usage as coverageUsage } from './commands/coverage.js'
 import { demo, usage as demoUsage } from './commands/demo.js'
 import { scan, usage as scanUsage } from './commands/scan.js'
 import { serve, usage as serveUsage } from './commands/serve.js'
 import { test, usage as testUsage } from './commands/test.js'
 import { token, usage as tokenUsage } from './commands/token.js'
+import { usage as waiveUsage, waive } from './commands/waive.js'
 import { ConfigError } from './config.js'
 import { resourcePath } from './resource.js'
 import { SchemaError } from './store/control/open.js'
@@ -22,6 +24,8 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   check: { run: check, usage: checkUsage },
   test: { run: test, usage: testUsage },
   compare: { run: compare, usage: compareUsage },
+  coverage: { run: coverage, usage: coverageUsage },
+  waive: { run: waive, usage: waiveUsage },
   scan: { run: scan, usage: scanUsage },
   backfill: { run: backfill, usage: backfillUsage },
   token: { run: token, usage: tokenUsage },

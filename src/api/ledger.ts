@@ -43,6 +43,8 @@ export const LedgerSlot = z.object({
   waived: z.object({ by: z.string(), reason: z.string(), at: z.string() }).nullable(),
 }).meta({ id: 'LedgerSlot' })
 
+export const Waived = z.object({ waived: z.number().int().describe('slots that were owed or failed') })
+
 const Id = z.strictObject({ id: z.string().min(1).max(300) })
 
 /** /ledger: every slot and what became of it, and the waiving of those that are not to be run. */
@@ -86,7 +88,7 @@ export async function ledgerRoutes (app: FastifyInstance, { detections, ledger, 
         latest: TimeInput.optional().describe('slots before that time'),
         reason: z.string().min(1).max(1000),
       }),
-      response: { 200: z.object({ waived: z.number().int().describe('slots that were owed or failed') }), ...problemReplies },
+      response: { 200: Waived, ...problemReplies },
     },
   }, async ({ params, body, apiKey }) => {
     const { scheduled_time: scheduled, earliest, latest, reason } = body

@@ -29,29 +29,44 @@ export interface ApiClientOptions {
   readonly signal: AbortSignal
 }
 
+/** The client that flags and environment ask for. Throws UsageError. */
+export function toApiClient (values: Parameters<typeof toClientOptions>[0], context: CommandContext): ApiClient {
+  return openApiClient({ ...toClientOptions(values, context), signal: context.signal })
+}
+
 /** Calls the API of a running server. A path begins behind `/api/v1/`; with a body the call is a POST. */
 export function openApiClient ({ url, key, signal }: ApiClientOptions) {
   return {
     /** The reply, as the schema has it. Throws ApiError. */
     async call<T extends z.ZodType> (reply: T, path: string, body?: object): Promise<z.infer<T>> {
-      const { status, text } = await send(path, body)
-      const json = parse(text)
-      if (status < 200 || status > 299) throw new ApiError(`${path.split('?')[0]!}: ${detailOf(json) ?? `the server answered ${status}`}`, status)
+      const res = await send(path, body)
+      const json = parse(await read(() => res.text()))
+      if (!res.ok) throw refusal(path, res.status, json)
       const parsed = reply.safeParse(json)
-      if (!parsed.success) throw new ApiError(`${path.split('?')[0]!}: the reply is not one of this version's API`, status)
+      if (!parsed.success) throw new ApiError(`${path.split('?')[0]!}: the reply is not one of this version's API`, res.status)
       return parsed.data
+    },
+    /** The text of a reply, as it comes. Throws ApiError. */
+    async * text (path: string): AsyncGenerator<string> {
+      const res = await send(path, undefined)
+      if (res.status !== 200) throw refusal(path, res.status, parse(await read(() => res.text())))
+      const reader = res.body!.pipeThrough(new TextDecoderStream()).getReader()
+      for (let part = await read(() => reader.read()); !part.done; part = await read(() => reader.read())) yield part.value
     },
   }
 
-  async function send (path: string, body: object | undefined): Promise<{ status: number, text: string }> {
+  function send (path: string, body: object | undefined): Promise<Response> {
+    return read(() => fetch(`${url.replace(/\/+$/, '')}/api/v1/${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+    }))
+  }
+
+  async function read<T> (reading: () => Promise<T>): Promise<T> {
     try {
-      const res = await fetch(`${url.replace(/\/+$/, '')}/api/v1/${path}`, {
-        method: body === undefined ? 'GET' : 'POST',
-        headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal,
-      })
-      return { status: res.status, text: await res.text() }
+      return await reading()
     } catch (error) {
       const { message, cause } = error as Error
       throw new ApiError(`${url} can not be reached: ${escapeControls(cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message)}`, null, { cause: error })
@@ -59,6 +74,10 @@ export function openApiClient ({ url, key, signal }: ApiClientOptions) {
   }
 }
 export type ApiClient = ReturnType<typeof openApiClient>
+
+function refusal (path: string, status: number, json: unknown): ApiError {
+  return new ApiError(`${path.split('?')[0]!}: ${detailOf(json) ?? `the server answered ${status}`}`, status)
+}
 
 function parse (text: string): unknown {
   try {

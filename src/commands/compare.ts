@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { ApiError, CLIENT_OPTIONS, openApiClient, toClientOptions } from './api-client.js'
+import { ApiError, CLIENT_OPTIONS, toApiClient } from './api-client.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
 import { formatComparison } from './compare-text.js'
@@ -36,10 +36,9 @@ export async function compare (context: CommandContext): Promise<number> {
   const { earliest, latest, format = 'text' } = values
   if (earliest === undefined || latest === undefined) throw new UsageError('--earliest and --latest say which range of time to compare')
   if (format !== 'text' && format !== 'json') throw new UsageError('--format is text or json')
-  const client = toClientOptions(values, context)
+  const api = toApiClient(values, context)
   try {
     const csv = await readSplunkCsv(resolve(context.cwd, file))
-    const api = openApiClient({ ...client, signal: context.signal })
     const comparison = await compareRows(api, id, { earliest, latest }, csv)
     context.stdout.write(format === 'json' ? formatJson(comparison) : formatComparison(comparison))
     return comparison.differences.length === 0 ? 0 : 1
