@@ -34,7 +34,7 @@ export function compileSeed (): CompiledDefinition {
   if (detection === undefined || detection === null) throw new Error(`${DETECTION} is no detection`)
   const { id, name, version, type, search, risk, mitre_attack } = detection
   return compileDefinition({
-    detection_id: id, name, version, type, risk, mitre_attack: [...mitre_attack], search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',
+    detection_id: id, name, version, type, risk, mitre_attack: [...mitre_attack], throttling: null, search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',
     data_models: {},
     lookups: {},
   }, () => { throw new Error('it names no lookup') })

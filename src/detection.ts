@@ -36,6 +36,17 @@ export const Risk = z.object({
 })
 export type Risk = z.infer<typeof Risk>
 
+/**
+ * After a finding fired, others with the same values of these fields are throttled for a period that is counted from its slot: Splunk's
+ * alert.suppress (spl-semantics.md R96, R98).
+ */
+export const Throttling = z.object({
+  fields: z.array(Text).describe('none: any finding of the detection'),
+  period_seconds: z.number().int(),
+  mode: z.enum(['digest', 'result']).describe('digest: what a slot gives fires together; result: each row by itself, one after the other'),
+})
+export type Throttling = z.infer<typeof Throttling>
+
 /** When a detection runs and over which stretch, as Splunk writes them. */
 export const Schedule = z.object({
   cron: z.string().describe('five fields'),
@@ -63,6 +74,8 @@ export interface Detection {
   /** What the file says of its schedule; the rest is DEFAULT_SCHEDULE. */
   readonly schedule: Partial<Schedule>
   readonly risk: Risk | null
+  /** Null where every row gives a finding that fires. */
+  readonly throttling: Throttling | null
   readonly analytic_story: readonly string[]
   readonly mitre_attack: readonly string[]
 }
@@ -84,5 +97,6 @@ export const Definition = z.object({
   time_zone: z.string(),
   risk: Risk.nullable(),
   mitre_attack: z.array(z.string()),
+  throttling: Throttling.nullable().default(null),
 })
 export type Definition = z.infer<typeof Definition>

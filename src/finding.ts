@@ -68,6 +68,7 @@ export const Finding = FindingBody.extend({
   updated_at: z.string(),
   run: z.string().describe('the run that gave this revision; empty where none did, but Hecate itself'),
   backfill: z.string().nullable().describe('the backfill that created it; null where a run of the schedule or by hand did'),
+  throttled_by: z.string().nullable().describe('the finding that had fired with the same values of the detection\'s throttling fields, so that this one did not; null where it fired'),
   gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more, or a silent source sent again; null before'),
   change: FindingChange.nullable().describe('what this revision says that the one before did not; null of the first'),
 }).meta({ id: 'Finding' })

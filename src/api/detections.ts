@@ -10,7 +10,7 @@ import type { Ledger } from '../detect/ledger.js'
 import type { Offer, Offers } from '../detect/offer.js'
 import { evaluate } from '../detect/run.js'
 import { slotsWithin } from '../detect/slots.js'
-import { Risk, Schedule } from '../detection.js'
+import { Risk, Schedule, Throttling } from '../detection.js'
 import { toRfc3339 } from '../event.js'
 import { AppError } from '../errors.js'
 import type { SearchPlan } from '../spl/plan.js'
@@ -45,6 +45,7 @@ export const DetectionView = z.object({
   description: z.string().nullable(),
   search: z.string().nullable(),
   risk: Risk.nullable(),
+  throttling: Throttling.nullable().describe('which findings fire only once in a while; null where all do'),
   mitre_attack: z.array(z.string()),
   analytic_story: z.array(z.string()),
   file: z.string(),
@@ -88,7 +89,7 @@ const RunView = z.object({
   status: z.enum(['succeeded', 'failed']),
   row_count: z.number().int(),
   scanned_events: z.number().int(),
-  findings: z.object({ created: z.number().int(), revised: z.number().int(), unchanged: z.number().int(), gone: z.number().int().optional().describe('findings of this slot whose rows are there no more; missing where there are none') }),
+  findings: z.object({ created: z.number().int(), throttled: z.number().int().optional().describe('new findings that were throttled, which are not among the created; missing where there are none'), revised: z.number().int(), unchanged: z.number().int(), gone: z.number().int().optional().describe('findings of this slot whose rows are there no more; missing where there are none') }),
   started_at: z.string(),
   finished_at: z.string(),
   warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
@@ -246,6 +247,7 @@ function toView ({ id, file, detection, settings, compiled, errors, warnings, no
     description: detection?.description ?? null,
     search: detection?.search ?? null,
     risk: detection?.risk ?? null,
+    throttling: detection?.throttling ?? null,
     mitre_attack: [...detection?.mitre_attack ?? []],
     analytic_story: [...detection?.analytic_story ?? []],
     file,
@@ -285,7 +287,7 @@ function toRunView (run: RunRecord): z.infer<typeof RunView> {
     status: run.status,
     row_count: run.row_count,
     scanned_events: run.scanned_events,
-    findings: { created: run.created, revised: run.revised, unchanged: run.unchanged, ...(run.gone > 0 ? { gone: run.gone } : {}) },
+    findings: { created: run.created, ...(run.throttled > 0 ? { throttled: run.throttled } : {}), revised: run.revised, unchanged: run.unchanged, ...(run.gone > 0 ? { gone: run.gone } : {}) },
     started_at: new Date(run.started_ms).toISOString(),
     finished_at: new Date(run.finished_ms).toISOString(),
     warnings: [...run.warnings],

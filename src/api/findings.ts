@@ -21,6 +21,7 @@ export async function findingRoutes (app: FastifyInstance, { findings, time }: {
         detection: z.string().min(1).max(300).optional().describe('id of a detection'),
         risk_object: z.string().min(1).max(10_000).optional().describe('value of a risk object'),
         min_score: z.string().regex(/^\d{1,3}$/).optional(),
+        throttled: z.enum(['include', 'only']).optional().describe('findings that were throttled too, or them alone; they are left out without it'),
       }),
       response: { 200: pageOf(Finding), ...problemReplies },
     },
@@ -32,6 +33,7 @@ export async function findingRoutes (app: FastifyInstance, { findings, time }: {
       detection: query.detection,
       risk_object: query.risk_object,
       min_score: query.min_score === undefined ? undefined : Number(query.min_score),
+      throttled: query.throttled,
     }
     const [timeUs, id] = query.cursor === undefined ? [] : readCursor(query.cursor, z.tuple([z.number(), z.string()]))
     const found = findings.list(filter, limit + 1, timeUs === undefined || id === undefined ? undefined : { timeUs, id })

@@ -104,11 +104,11 @@ export async function scan (context: CommandContext): Promise<number> {
       const scanning: Scan = { context, config, events, progress, complain }
       const read = await readFiles(files, { index, sourcetype: values.sourcetype ?? 'cisco:isovalent' }, scanning)
       const findings = openFindingStore(control)
-      const slots = await runDetections(runnable, { events, findings, now: systemClock.now, newId: randomUUID, signal: context.signal }, scanning)
+      const { slots, throttled } = await runDetections(runnable, { events, findings, now: systemClock.now, newId: randomUUID, signal: context.signal }, scanning)
       progress.end()
       const count = await writeFindings(findings.each(), format, context.stdout)
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
-      say(context, progress, `${counted(read.stored, 'event')} of ${counted(read.bytes, 'byte')} in ${seconds} s; ${counted(slots, 'slot')} of ${counted(runnable.length, 'detection')}; ${counted(count, 'finding')}`)
+      say(context, progress, `${counted(read.stored, 'event')} of ${counted(read.bytes, 'byte')} in ${seconds} s; ${counted(slots, 'slot')} of ${counted(runnable.length, 'detection')}; ${counted(count, 'finding')}${throttled === 0 ? '' : `, ${throttled.toLocaleString('en')} throttled`}`)
     } finally {
       progress.end()
       control.close()
@@ -175,14 +175,15 @@ function totalBytes (paths: readonly string[], files: readonly string[]): number
   return stats.some(stat => stat !== undefined && !stat.isFile()) || files.includes('-') ? null : stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0)
 }
 
-/** Gives how many slots were run. */
-async function runDetections (detections: readonly CompiledDefinition[], deps: Omit<RunDeps, 'definitions'>, { context, events, progress, complain }: Scan): Promise<number> {
+/** Gives how many slots were run, and findings throttled. */
+async function runDetections (detections: readonly CompiledDefinition[], deps: Omit<RunDeps, 'definitions'>, { context, events, progress, complain }: Scan): Promise<{ slots: number, throttled: number }> {
   const stretch = await findStretch(events, context.signal)
-  if (stretch === null) return 0
+  if (stretch === null) return { slots: 0, throttled: 0 }
   const { firstUs, lastUs } = stretch
   const queue = [...detections]
   const reached = new Map<CompiledDefinition, number>()
   let slots = 0
+  let throttled = 0
   progress.begin('running', detections.length * BAR_STEPS)
   const runOne = async (compiled: CompiledDefinition) => {
     const id = escapeControls(compiled.definition.detection_id)
@@ -191,6 +192,7 @@ async function runDetections (detections: readonly CompiledDefinition[], deps: O
     for await (const { run, failure } of scanSlots(compiled, stretch, deps)) {
       slots++
       rows += run.row_count
+      throttled += run.throttled
       reached.set(compiled, Math.min(1, (run.latest_us - firstUs) / (lastUs - firstUs + 1)))
       progress.at([...reached.values()].reduce((sum, share) => sum + share, 0) * BAR_STEPS, `${slots.toLocaleString('en')} slots`)
       if (failure !== null) complain(`${id} failed at ${new Date(run.slot_ms).toISOString()}: ${escapeControls(run.error ?? '')}`)
@@ -202,7 +204,7 @@ async function runDetections (detections: readonly CompiledDefinition[], deps: O
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await runOne(next)
   }))
-  return slots
+  return { slots, throttled }
 }
 
 /** Of lines and warnings so many are shown. */

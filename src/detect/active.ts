@@ -110,6 +110,7 @@ function compile ({ detection, placeInSearch, places }: LoadedDetection, schedul
       time_zone: timeZone,
       risk: detection.risk,
       mitre_attack: [...detection.mitre_attack],
+      throttling: detection.throttling,
     }, hash => tables.find(({ table }) => table.hash === hash)!.table)
     return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled, samples) }
   } catch (error) {

@@ -65,9 +65,9 @@ function rememberLast<T> (of: (ms: number) => T): (ms: number) => T {
 }
 
 /** SHA-256 of the definition's JSON, whose members are always in one order. */
-export function hashOf ({ detection_id, name, version, type, search, data_models, lookups, schedule, time_zone, risk, mitre_attack }: Definition): string {
+export function hashOf ({ detection_id, name, version, type, search, data_models, lookups, schedule, time_zone, risk, mitre_attack, throttling }: Definition): string {
   const { cron, earliest, latest } = schedule
-  const known = [data_models, lookups].filter(one => Object.keys(one).length > 0) // without any it is the hash of before they were there
+  const known = [data_models, lookups, throttling ?? {}].filter(one => Object.keys(one).length > 0) // without any it is the hash of before they were there
   return createHash('sha256')
     .update(JSON.stringify([detection_id, name, version, type, search, cron, earliest, latest, time_zone, risk, mitre_attack, ...known]))
     .digest('hex')

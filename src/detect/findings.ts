@@ -45,7 +45,7 @@ function isCut (time: number, binSeconds: number, { earliestUs, latestUs }: Wind
 }
 
 /** Text tells values apart, as stats does (R33): 42 and "42" are one. */
-function textOf (value: Value): string | string[] {
+export function textOf (value: Value): string | string[] {
   return typeof value === 'object' ? value.map(toText) : toText(value)
 }
 

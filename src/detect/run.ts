@@ -2,7 +2,6 @@ import type { Window } from '../event.js'
 import { AppError } from '../errors.js'
 import type { ChangeReason } from '../finding.js'
 import { saysTheSame } from '../finding.js'
-import type { SearchPlan } from '../spl/plan.js'
 import type { FindingDraft, FindingStore, RunOfBackfill, RunRecord } from '../store/control/findings.js'
 import type { RunnableSlot } from '../store/control/ledger.js'
 import type { EventStore, Position, SearchResult } from '../store/events.js'
@@ -12,6 +11,7 @@ import type { RowFinding } from './findings.js'
 import { toAppearance, toChange } from './change.js'
 import { findEvidence, findLate } from './evidence.js'
 import { toFindings } from './findings.js'
+import { throttleOf } from './throttling.js'
 
 /** A run that gives more rows is refused: they are no findings that anybody could read. */
 export const MAX_ROWS = 10_000
@@ -67,7 +67,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
       ...isShort ? ['events of the window had been dropped before'] : [],
     ]
     const drafts: FindingDraft[] = []
-    for (const one of found) drafts.push(await toDraft(one, { slot, plan: compiled.plan, window, position }, deps))
+    for (const one of found) drafts.push(await toDraft(one, { slot, compiled, window, position }, deps))
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
     }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
@@ -76,7 +76,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one
     const finishedMs = now()
     const run: RunRecord = {
-      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, revised: 0, unchanged: 0, gone: 0,
+      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, throttled: 0, revised: 0, unchanged: 0, gone: 0,
       error: error instanceof Error ? error.message : String(error), warnings: [],
     }
     findings.failRun(run, nextTryMs(finishedMs))
@@ -84,16 +84,16 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
   }
 }
 
-interface DraftContext { readonly slot: RunnableSlot, readonly plan: SearchPlan, readonly window: Window, readonly position: Position }
+interface DraftContext { readonly slot: RunnableSlot, readonly compiled: CompiledDefinition, readonly window: Window, readonly position: Position }
 
 /** With its events, where the row is new or says something new, and with what is new where it was known. */
-async function toDraft ({ id, body, row }: RowFinding, { slot, plan, window, position }: DraftContext, deps: RunDeps): Promise<FindingDraft> {
+async function toDraft ({ id, body, row }: RowFinding, { slot, compiled: { plan, definition: { throttling } }, window, position }: DraftContext, deps: RunDeps): Promise<FindingDraft> {
   const before = deps.findings.last(id)
-  if (before !== undefined && saysTheSame(before.body, body)) return { id, body, evidence: null, change: null }
+  if (before !== undefined && saysTheSame(before.body, body)) return { id, body, evidence: null, change: null, throttle: null }
   const evidence = await findEvidence(plan, row, window, position, deps)
-  if (before === undefined) return { id, body, evidence, change: null }
+  if (before === undefined) return { id, body, evidence, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }
   const late = slot.position === null ? null : await findLate(plan, row, window, { after: slot.position, position }, deps)
-  return { id, body, evidence, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }) }
+  return { id, body, evidence, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }), throttle: null }
 }
 
 /** Why a slot that was evaluated is evaluated again. */

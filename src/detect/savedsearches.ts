@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import type { Detection, Risk, RiskObject as EntityRisk, ThreatObject as ThreatObjectType } from '../detection.js'
+import type { Detection, Risk, RiskObject as EntityRisk, ThreatObject as ThreatObjectType, Throttling } from '../detection.js'
 import { DetectionType, RiskObject, ThreatObject } from '../detection.js'
 import type { Setting, Stanza } from './conf.js'
 import { parseConf } from './conf.js'
 import type { Problem } from './place.js'
 import type { ReadDetection } from './security-content.js'
 import { failed, toRisk } from './security-content.js'
+import { fieldProblem, parsePeriod } from './throttling.js'
 
 /** A name as a file's name and a detection's id: lower case, with each blank, `-`, `.` and `/` as `_` (spl-semantics.md section 10). */
 export function toId (name: string): string {
@@ -105,10 +106,31 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
     return entities.length === 0 ? null : toRisk(entities, threatObjects)
   }
 
+  /** Sources: savedsearches.conf.spec, "alert suppression settings", and spl-semantics.md R96. */
+  function readThrottling (): Throttling | null {
+    const suppress = settings.get('alert.suppress')
+    if (suppress === undefined || flag('alert.suppress') !== true) return null
+    const period = settings.get('alert.suppress.period') ?? suppress
+    const periodSeconds = parsePeriod(text('alert.suppress.period'))
+    if (periodSeconds === null) refuse(period, `expected ${period === suppress ? 'alert.suppress.period beside it' : 'a period'}, such as 3600s, 60m or 24h`)
+    const fields = settings.get('alert.suppress.fields') ?? suppress
+    const named = [...text('alert.suppress.fields').matchAll(/"([^"]*)"|[^\s,"]+/g)].map(match => ({ field: match[1] ?? match[0], at: match.index }))
+    for (const { field, at } of named) {
+      const why = fieldProblem(field)
+      if (why !== null) errors.push({ ...fields.placeIn(at), message: `alert.suppress.fields: ${why}` })
+    }
+    const mode = flag('alert.digest_mode') ?? true ? 'digest' : 'result'
+    if (mode === 'result' && named.length === 0) refuse(fields, `expected ${fields === suppress ? 'alert.suppress.fields beside it' : 'fields'}: with alert.digest_mode = 0 each result is suppressed by its own`)
+    const group = settings.get('alert.suppress.group_name')
+    if (group !== undefined && group.value !== '') warnings.push({ ...group.place, message: 'alert.suppress.group_name: groups are not supported: only findings of the stanza itself throttle others' })
+    return periodSeconds === null ? null : { fields: [...new Set(named.map(({ field }) => field))], period_seconds: periodSeconds, mode }
+  }
+
   const annotations = value('action.correlationsearch.annotations', Annotations)
   const metadata = value('action.correlationsearch.metadata', Metadata)
   const notable = flag('action.notable')
   const risk = readRisk()
+  const throttling = readThrottling()
   const hasNotable = notable ?? isAmong(text('actions'), 'notable')
   // Where nobody says, the actions tell: they are what a type is about (spl-semantics.md section 10).
   const type = annotations?.type ?? (hasNotable ? 'TTP' : risk !== null ? 'Anomaly' : 'Hunting')
@@ -117,7 +139,7 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
   if (type === 'Correlation') errors.push({ ...place, message: 'Correlation is not supported: Hecate has no index of risk events for it to search' })
   else if (text('search') === '') errors.push({ ...place, message: 'search: the stanza has none' })
   else if (type !== 'Hunting' && risk === null) warnings.push({ ...place, message: `a ${type} without a risk action: its findings have score 0 and no risk object` })
-  warnings.push(...unsupported(settings, flag('alert.suppress') ?? false))
+  warnings.push(...unsupported(settings))
   const detection: Detection = {
     id: toId(name),
     uuid: metadata?.detection_id?.toLowerCase() ?? null,
@@ -134,6 +156,7 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
       ...(text('dispatch.latest_time') && { latest: text('dispatch.latest_time') }),
     },
     risk: type === 'Hunting' || type === 'Correlation' ? null : risk,
+    throttling,
     analytic_story: annotations?.analytic_story ?? [],
     mitre_attack: annotations?.mitre_attack ?? [],
   }
@@ -144,6 +167,7 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
     places: {
       risk: settings.get('action.risk.param._risk_message')?.place ?? settings.get('action.risk.param._risk')?.place ?? place,
       schedule: settings.get('cron_schedule')?.place ?? place,
+      throttling: settings.get('alert.suppress.fields')?.place ?? place,
     },
     errors,
     warnings,
@@ -156,11 +180,9 @@ function isAmong (list: string, name: string): boolean {
   return list.split(',').some(one => one.trim() === name)
 }
 
-/** Settings that would give fewer findings in Splunk (spl-semantics.md R96 and section 8). */
-function unsupported (settings: ReadonlyMap<string, Setting>, suppresses: boolean): Problem[] {
+/** Settings that would give fewer findings in Splunk (spl-semantics.md section 8). */
+function unsupported (settings: ReadonlyMap<string, Setting>): Problem[] {
   const warnings: Problem[] = []
-  const suppress = settings.get('alert.suppress')
-  if (suppresses && suppress !== undefined) warnings.push({ ...suppress.place, message: 'alert.suppress: suppression is not supported yet: every row gives its finding' })
   for (const [key, only] of [['counttype', /^(?:number of events|always)$/i], ['relation', /^greater than$/i], ['quantity', /^0*$/], ['alert_condition', /^$/]] as const) {
     const setting = settings.get(key)
     if (setting !== undefined && !only.test(setting.value)) warnings.push({ ...setting.place, message: `${key}: conditions of an alert are not supported: every row gives its finding` })

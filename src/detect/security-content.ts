@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import type { Detection, Risk, RiskObject as EntityRisk, Schedule, ThreatObject as ThreatObjectType } from '../detection.js'
+import type { Detection, Risk, RiskObject as EntityRisk, Schedule, ThreatObject as ThreatObjectType, Throttling } from '../detection.js'
 import { DetectionStatus, DetectionType, RiskObject, Text, THREAT_OBJECT_TYPES, ThreatObject } from '../detection.js'
 import type { Place, Problem } from './place.js'
 import type { ReadTest } from './tests.js'
 import { readTests } from './tests.js'
+import { fieldProblem, parsePeriod } from './throttling.js'
 import { parseYamlText } from './yaml.js'
 
 /** A detection as it was read: with errors it can't run. Warnings say what runs otherwise than it may seem to, notes what Hecate does its own way. */
@@ -13,7 +14,7 @@ export interface ReadDetection {
   /** The place in the file of an offset into the search; null where there is no search to run. */
   readonly placeInSearch: ((offset: number) => Place) | null
   /** Where what a problem is about stands in the file. */
-  readonly places: Readonly<Partial<Record<'risk' | 'schedule', Place>>>
+  readonly places: Readonly<Partial<Record<'risk' | 'schedule' | 'throttling', Place>>>
   readonly errors: readonly Problem[]
   readonly warnings: readonly Problem[]
   readonly notes: readonly Problem[]
@@ -50,7 +51,7 @@ const DetectionFile = z.object({
   tags: z.object({
     analytic_story: list(Text),
     mitre_attack_id: list(Text),
-    throttling: z.unknown().optional(),
+    throttling: z.object({ fields: z.array(Text).min(1), period: z.string() }).nullish(),
     /** Risk of 2024 and before. */
     message: Text.optional(),
     risk_score: z.number().optional(),
@@ -72,9 +73,10 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
   const file = parsed.data
   const problem = (path: readonly PropertyKey[], message: string): Problem => ({ ...yaml.placeOf(path), message: `${path.join('.')}: ${message}` })
   const { risk, path: riskPath, errors: riskErrors, warnings } = readRisk(file, problem)
+  const { throttling, errors: throttlingErrors } = readThrottling(file, problem)
   const refused = file.type === 'Correlation'
     ? [problem(['type'], 'Correlation is not supported: Hecate has no index of risk events for it to search')]
-    : riskErrors
+    : [...riskErrors, ...throttlingErrors]
   const { cron_schedule: cron, earliest_time: earliest, latest_time: latest } = file.deployment?.scheduling ?? {}
   const schedule: Partial<Schedule> = { ...(cron && { cron }), ...(earliest && { earliest }), ...(latest && { latest }) }
   const { tests, problems: testProblems } = readTests(file.tests, yaml.placeOf)
@@ -91,13 +93,14 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
       enabled_by_default: file.enabled_by_default ?? isEnabledByType(file.type),
       schedule,
       risk,
+      throttling,
       analytic_story: file.tags?.analytic_story.length ? file.tags.analytic_story : file.analytic_story,
       mitre_attack: file.tags?.mitre_attack_id.length ? file.tags.mitre_attack_id : file.mitre_attack_id,
     },
     placeInSearch: refused.length > 0 ? null : yaml.placeIn('search'),
-    places: { risk: yaml.placeOf(riskPath), schedule: yaml.placeOf(['deployment', 'scheduling']) },
+    places: { risk: yaml.placeOf(riskPath), throttling: yaml.placeOf(['tags', 'throttling']), schedule: yaml.placeOf(['deployment', 'scheduling']) },
     errors: refused,
-    warnings: [...warnings, ...testProblems, ...(file.tags?.throttling == null ? [] : [problem(['tags', 'throttling'], 'suppression is not supported yet: every row gives its finding')])],
+    warnings: [...warnings, ...testProblems],
     notes: [],
     tests,
   }
@@ -142,6 +145,20 @@ function readRisk (file: DetectionFile, problem: ProblemAt): ReadRisk {
   if (rba !== undefined) return { ...none, risk: rba, path: ['rba'] }
   if (tags?.message !== undefined) return readObservables(tags, tags.message, problem)
   return { ...none, warnings: [problem(['type'], `a ${type} without a risk block: its findings have score 0 and no risk object`)] }
+}
+
+/** As contentctl checks it (throttling.py, and detection_abstract.py for the fields); of a digest, since contentctl writes alert.digest_mode = 1. */
+function readThrottling ({ search, tags }: DetectionFile, problem: ProblemAt): { throttling: Throttling | null, errors: Problem[] } {
+  if (tags?.throttling == null) return { throttling: null, errors: [] }
+  const { fields, period } = tags.throttling
+  const path = ['tags', 'throttling']
+  const seconds = /^[0-9]+[smh]$/.test(period) ? parsePeriod(period) : null
+  const errors = fields.flatMap((field, i) => {
+    const why = fieldProblem(field) ?? (search.includes(field) ? null : `${field} does not occur in the search`)
+    return why === null ? [] : [problem([...path, 'fields', i], why)]
+  })
+  if (seconds === null) errors.push(problem([...path, 'period'], 'expected a period such as 3600s, 60m or 24h'))
+  return { throttling: seconds === null ? null : { fields: [...new Set(fields)], period_seconds: seconds, mode: 'digest' }, errors }
 }
 
 /** The message of the first entity is that of the whole; others keep theirs where it differs. */

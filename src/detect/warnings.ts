@@ -15,11 +15,12 @@ interface Written extends Pick<ReadDetection, 'places'> {
 
 /** What of a detection that runs may not be what its author means. `search` is the one that was written, macros and all. */
 export function findWarnings ({ detection, placeInSearch, places }: Written, search: Search, compiled: CompiledDefinition, samples: SlotSamples): Problem[] {
-  const { risk = START, schedule = START } = places
+  const { risk = START, schedule = START, throttling = START } = places
   return [
     ...search.warnings.map(text => placeWarning(text, detection.search, placeInSearch)),
     ...zeroDurations(search.stages).map(({ span, message }) => ({ ...placeInSearch(span.start), message: `search: ${message}` })),
     ...missingFields(detection, compiled).map(message => ({ ...risk, message })),
+    ...missingThrottlingFields(detection, compiled).map(message => ({ ...throttling, message })),
     ...windowWarnings(samples(compiled), compiled.plan.binSeconds).map(message => ({ ...schedule, message })),
   ]
 }
@@ -40,6 +41,12 @@ function missingFields ({ risk }: Detection, { plan: { columns } }: CompiledDefi
     ...risk.risk_objects.map(({ field }) => field).filter(isMissing).map(field => `the risk object ${field} is no field of the search's rows: no finding has it`),
     ...risk.threat_objects.map(({ field }) => field).filter(isMissing).map(field => `the threat object ${field} is no field of the search's rows: no finding has it`),
   ]
+}
+
+/** All findings have the same of such a field, so each throttles all others. */
+function missingThrottlingFields ({ throttling }: Detection, { plan: { columns } }: CompiledDefinition): string[] {
+  if (throttling === null || columns === null) return []
+  return throttling.fields.filter(field => !columns.includes(field)).map(field => `findings are throttled by ${field}, which is no field of the search's rows: it tells none of them apart`)
 }
 
 /** Of one value they all give that value. */

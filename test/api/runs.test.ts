@@ -57,6 +57,7 @@ t.test('a run makes a finding with risk object, score, threat objects, message a
     created_at: '2026-03-10T12:30:00.000Z',
     updated_at: '2026-03-10T12:30:00.000Z',
     backfill: null,
+    throttled_by: null,
     gone_at: null,
     change: null,
   })

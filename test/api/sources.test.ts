@@ -231,6 +231,7 @@ t.test('a source that stops is silent after an hour: one finding, which says who
     run: '',
     gone_at: null,
     backfill: null,
+    throttled_by: null,
     change: null,
   }])
   t.match((await app.listed('silent=true')).items, [{ node_name: 'n1', silent: true, silent_since: START }])

@@ -121,6 +121,27 @@ t.test('slots without an event are passed over, in a log that spans years too', 
   t.match(stderr, /; 2 slots of 1 detection; 2 findings$/m)
 })
 
+t.test('throttled findings are left out and counted; slots are run oldest first', async t => {
+  const cwd = tempDir(t)
+  writeFileSync(join(cwd, 'a.log'), LINES.join('\n'))
+  writeFileSync(join(cwd, 'savedsearches.conf'), `[daily]
+search = sourcetype=cisco:isovalent:processExec process_name=nsenter | stats count BY pod_name
+dispatch.earliest_time = -1d@h
+dispatch.latest_time = @h
+action.notable = 1
+alert.suppress = 1
+alert.suppress.fields = pod_name
+alert.suppress.period = 12h
+`)
+  writeFileSync(join(cwd, 'hecate.yaml'), JSON.stringify({ detections: { paths: ['savedsearches.conf'] } }))
+
+  const { code, stderr, findings } = await scan(t, cwd, ['a.log', '--config', 'hecate.yaml', '--detection', 'daily'])
+
+  t.equal(code, 0, stderr)
+  t.strictSame(findings().map(({ time, throttled_by: by }) => [new Date(time * 1000).toISOString(), by]), [['2026-03-10T12:00:00.000Z', null], ['2026-03-11T00:00:00.000Z', null]])
+  t.match(stderr, /; 24 slots of 1 detection; 2 findings, 22 throttled$/m)
+})
+
 t.test('a detection that is named is run, enabled or not, and no other', async t => {
   const cwd = tempDir(t)
   writeFileSync(join(cwd, 'a.log'), LINES.join('\n'))

@@ -4,7 +4,7 @@ import { countsWithin, slotsWithin } from '../../src/detect/slots.js'
 
 function compile (cron: string, earliest: string, latest: string, zone: string) {
   return compileDefinition({
-    detection_id: 'x', name: 'x', version: 1, type: 'Hunting', search: 'sourcetype=st', data_models: {}, lookups: {}, schedule: { cron, earliest, latest }, time_zone: zone, risk: null, mitre_attack: [],
+    detection_id: 'x', name: 'x', version: 1, type: 'Hunting', search: 'sourcetype=st', data_models: {}, lookups: {}, schedule: { cron, earliest, latest }, time_zone: zone, risk: null, mitre_attack: [], throttling: null,
   }, () => { throw new Error('there are no lookups') })
 }
 

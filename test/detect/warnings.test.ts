@@ -64,5 +64,4 @@ t.test('what of a file is not read has a warning', async t => {
   const both = GENERATIONS[2026] + 'rba: { message: x, risk_objects: [{ field: pod, type: system, score: 1 }] }\n'
   t.match(detectionsOf(t, { 'a_rule.yml': both })[0], { detection: { risk: { risk_objects: [{ score: 72 }, {}] } }, warnings: [{ line: 23, message: /^rba: not read, since the file has finding/ }] })
   t.match(detectionsOf(t, { 'a_rule.yml': RULE.replace(/rba:[^]*(?=tags:)/, '') })[0], { errors: [], warnings: [{ line: 7, message: /^type: a TTP without a risk block/ }] })
-  t.match(detectionsOf(t, { 'a_rule.yml': RULE + '  throttling: { fields: [pod], period: 3600s }\n' })[0], { errors: [], warnings: [{ message: /^tags\.throttling: suppression is not supported yet/ }] })
 })

@@ -14,7 +14,12 @@ export interface FindingDraft {
   readonly evidence: Evidence | null
   /** What is new where the finding was known and says something else. */
   readonly change: FindingChange | null
+  /** What throttles it where it is new; null where nothing does. */
+  readonly throttle: Throttle | null
 }
+
+/** A finding of the detection with this key that fired at a slot after `afterMs`, up to `untilMs`; one that is written before in the same run counts as well. */
+export interface Throttle { readonly key: string, readonly afterMs: number, readonly untilMs: number }
 
 export interface RunRecord {
   readonly id: string
@@ -29,7 +34,10 @@ export interface RunRecord {
   readonly finished_ms: number
   readonly row_count: number
   readonly scanned_events: number
+  /** New findings that fired. */
   readonly created: number
+  /** New findings that did not. */
+  readonly throttled: number
   readonly revised: number
   readonly unchanged: number
   /** Findings of the slot whose rows are there no more. */
@@ -42,7 +50,7 @@ export interface RunRecord {
 /** As it stands in the table. */
 type RunRow = Omit<RunRecord, 'warnings'> & { readonly warnings: string }
 
-export type RunCounts = Pick<RunRecord, 'created' | 'revised' | 'unchanged' | 'gone'>
+export type RunCounts = Pick<RunRecord, 'created' | 'throttled' | 'revised' | 'unchanged' | 'gone'>
 
 /** The backfill that a run is part of. */
 export interface RunOfBackfill {
@@ -77,6 +85,8 @@ export interface FindingFilter {
   readonly detection?: string | undefined
   readonly risk_object?: string | undefined
   readonly min_score?: number | undefined
+  /** Throttled findings too, or them alone; none of them where it is undefined. */
+  readonly throttled?: 'include' | 'only' | undefined
 }
 
 interface FindingRow {
@@ -91,6 +101,7 @@ interface FindingRow {
   readonly slot_ms: number | null
   readonly gone_ms: number | null
   readonly backfill_id: string | null
+  readonly throttled_by: string | null
   readonly body: string
   /** Of the revision. */
   readonly change: string | null
@@ -111,9 +122,13 @@ export function openFindingStore (db: Database.Database) {
   // uses finding_detection_id_slot_ms_idx
   const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
   const insert = db.prepare(`
-    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body)
-    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body)
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by)
+    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by)
   `)
+  // uses finding_detection_id_throttle_key_fired_slot_ms_idx
+  const selectFired = db.prepare<object, string>(`
+    SELECT id FROM finding WHERE detection_id = @detectionId AND throttle_key = @key AND fired_slot_ms > @afterMs AND fired_slot_ms <= @untilMs ORDER BY fired_slot_ms DESC LIMIT 1
+  `).pluck()
   const revise = db.prepare(`
     UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body
     WHERE id = @id
@@ -135,9 +150,9 @@ export function openFindingStore (db: Database.Database) {
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
   const insertRun = db.prepare<RunRow>(`
     INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
-      scanned_events, created, revised, unchanged, gone, error, warnings)
+      scanned_events, created, throttled, revised, unchanged, gone, error, warnings)
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
-      @scanned_events, @created, @revised, @unchanged, @gone, @error, @warnings)
+      @scanned_events, @created, @throttled, @revised, @unchanged, @gone, @error, @warnings)
   `)
   const doneSlot = db.prepare(`
     UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL, done_ms = @finished_ms,
@@ -164,15 +179,16 @@ export function openFindingStore (db: Database.Database) {
   const where = `
     time_us >= @earliestUs AND time_us < @latestUs
     AND (@status IS NULL OR status = @status) AND (@detection IS NULL OR detection_id = @detection) AND score >= @min_score
+    AND (@throttled = 'include' OR (throttled_by IS NOT NULL) = (@throttled = 'only'))
     AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
   `
   const selectPage = db.prepare<object, FindingRow>(`
     SELECT ${columns} FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
   `)
-  const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding ORDER BY time_us, detection_id, id`)
+  const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL ORDER BY time_us, detection_id, id`)
   const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
 
-  function write ({ id, body, change, evidence }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): 'created' | 'revised' | 'unchanged' {
+  function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): 'created' | 'throttled' | 'revised' | 'unchanged' {
     const before = select.get(id)
     const isBack = before !== undefined && before.gone_ms !== null
     // An older position never overwrites a newer one; the same row writes no revision.
@@ -180,10 +196,12 @@ export function openFindingStore (db: Database.Database) {
       if (!isAfter(before.position, position)) confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
       return 'unchanged'
     }
+    const throttledBy = before === undefined && throttle !== null ? selectFired.get({ detectionId: body.detection.id, ...throttle }) ?? null : null
     const row = {
       id, position, run_id: run.id, now_ms: run.finished_ms, body: JSON.stringify(body), slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), gone_ms: null,
       detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
       change: change !== null ? JSON.stringify(isBack ? { ...change, row: 'back' } : change) : isBack ? JSON.stringify(appearance('back', run.definition_hash)) : null,
+      throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || throttledBy !== null ? null : run.slot_ms, throttled_by: throttledBy,
     }
     if (before === undefined) insert.run({ ...row, backfill_id: backfill?.id ?? null })
     else revise.run(row)
@@ -191,7 +209,8 @@ export function openFindingStore (db: Database.Database) {
     deleteRiskObjects.run(id)
     for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
     if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
-    return before === undefined ? 'created' : 'revised'
+    if (before !== undefined) return 'revised'
+    return throttledBy === null ? 'created' : 'throttled'
   }
 
   /** Marks findings of the slot that the run gave no more; gives how many. They are kept, a person may have worked on them. */
@@ -219,7 +238,7 @@ export function openFindingStore (db: Database.Database) {
     /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
     commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): RunRecord => {
       const { position, drafts, slot, isShort, backfill, isAfter } = outcome
-      const counts = { created: 0, revised: 0, unchanged: 0, gone: 0 }
+      const counts = { created: 0, throttled: 0, revised: 0, unchanged: 0, gone: 0 }
       const record = { ...run, ...counts }
       for (const draft of drafts) counts[write(draft, record, outcome)]++
       // A window that has lost events gives no row that they made, which says nothing of the row.
@@ -242,7 +261,7 @@ export function openFindingStore (db: Database.Database) {
       for (const { id, body } of findings) {
         if (select.get(id) !== undefined) continue
         const row = {
-          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, detection_id: body.detection.id,
+          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, throttle_key: null, fired_slot_ms: null, throttled_by: null, detection_id: body.detection.id,
           time_us: toMicroseconds(body.time), score: body.risk.score, revision: 1, change: null,
         }
         insert.run(row)
@@ -270,7 +289,7 @@ export function openFindingStore (db: Database.Database) {
     list (filter: FindingFilter, limit: number, before?: { readonly timeUs: number, readonly id: string }): Finding[] {
       return selectPage.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
     },
-    /** All there are, the oldest event time first, of equal ones by detection; read as they are taken. */
+    /** All that fired, the oldest event time first, of equal ones by detection; read as they are taken. */
     * each (): Generator<Finding> {
       for (const row of selectAll.iterate()) yield toFinding(row)
     },
@@ -309,8 +328,8 @@ function toRunRow (run: RunRecord): RunRow {
   return { ...run, warnings: JSON.stringify(run.warnings.slice(0, MAX_WARNINGS).map(text => text.slice(0, MAX_WARNING))) }
 }
 
-function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore }: FindingFilter) {
-  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0 }
+function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore, throttled }: FindingFilter) {
+  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0, throttled: throttled ?? 'leave out' }
 }
 
 function toFinding (row: FindingRow): Finding {
@@ -325,6 +344,7 @@ function toFinding (row: FindingRow): Finding {
     updated_at: new Date(row.updated_ms).toISOString(),
     run: row.run_id,
     backfill: row.backfill_id,
+    throttled_by: row.throttled_by,
     gone_at: row.gone_ms === null ? null : new Date(row.gone_ms).toISOString(),
     change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
   }
