@@ -190,6 +190,22 @@ t.test('what a process was in the middle of is taken up by the next one, and no 
   t.strictSame(slotsOf(after).map(({ state }) => state), Array(24).fill('done'))
 })
 
+t.test('a slot is counted in the transaction of its findings: without the one there is not the other', async t => {
+  const server = await open(t)
+  await server.send()
+  const { id } = await begin(server)
+  server.control.exec("CREATE TEMP TRIGGER stop BEFORE UPDATE OF done_slots ON backfill WHEN NEW.done_slots = 13 BEGIN SELECT RAISE(ABORT, 'stopped'); END")
+
+  await server.work()
+  t.match(server.backfillStore.get(id), { done_slots: 12, next_slot_ms: SLOT_MS, tries: 1, created: 0 })
+  t.match(server.ledgerStore.slot(LITERAL, SLOT_MS), { state: 'failed', error: 'stopped', position: null })
+  t.strictSame(await findingsOf(server), [])
+
+  server.control.exec('DROP TRIGGER stop')
+  await goOn(server, ['2026-03-17T12:30:30Z'])
+  t.match(await get(server, `backfills/${id}`), { state: 'succeeded', progress: { done: 24 }, findings: { created: 1, unchanged: 0 } })
+})
+
 t.test('a dry run is taken up too, with the rows that it has', async t => {
   const dataDir = tempDir(t)
   const before = await open(t, { dataDir })
