@@ -66,8 +66,8 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
     return { watch, fromUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { fromUs, untilUs: watch.untilUs }) }
   })
   const found = touched.length === 0 ? [] : await events.since({ after, position, queries: touched.map(({ watch: { predicate }, bordersUs }) => ({ predicate, bordersUs, fields: [] })), signal })
-  touched.forEach(({ watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual } }, fromUs, ofStretch, bordersUs }, i) => {
-    const bySlot = new Map<number, { events: number, last: Position }>()
+  for (const [i, { watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual }, predicate }, fromUs, ofStretch, bordersUs }] of touched.entries()) {
+    const bySlot = new Map<number, { slot: WatchedSlot, events: number, last: Position }>()
     for (const { stretch, events: count, last } of found[i]!.arrivals) {
       const slot = ofStretch[stretch]
       if (slot == null) {
@@ -76,13 +76,21 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
         continue
       }
       const known = bySlot.get(slot.slot_ms)
-      bySlot.set(slot.slot_ms, { events: count + (known?.events ?? 0), last: known === undefined || events.isAfter(last, known.last) ? last : known.last })
+      bySlot.set(slot.slot_ms, { slot, events: count + (known?.events ?? 0), last: known === undefined || events.isAfter(last, known.last) ? last : known.last })
     }
-    for (const [slotMs, { events, last }] of bySlot) late.push({ detectionId, slotMs, events, last, dueMs: slot => lateDueMs(slot, nowMs) })
-  })
+    for (const [slotMs, { slot, events: count, last }] of bySlot) late.push({ detectionId, slotMs, events: await unseen(detectionId, slot, predicate, { count, last }), last, dueMs: row => lateDueMs(row, nowMs) })
+  }
   const counts = [...tooLate, ...lacking.map(({ detectionId, field, events }) => ({ detectionId, name: `${LACKING}${field}`, events }))]
   const sum = ledger.swept(position, { late, counts }, { nowMs, isAfter: events.isAfter, isDropped })
   return { late: sum.late, tooLate: sum.tooLate + tooLate.reduce((all, { events }) => all + events, 0), lacking }
+
+  /** How many of a slot's events its evaluation has not seen, where there was one since the search before. */
+  async function unseen (detectionId: string, { slot_ms: slotMs, earliest_us: earliestUs, latest_us: latestUs }: WatchedSlot, predicate: Predicate, { count, last }: { count: number, last: Position }): Promise<number> {
+    const seen = ledger.slot(detectionId, slotMs)?.position ?? null
+    if (seen === null || !events.isAfter(seen, after) || !events.isAfter(last, seen)) return count
+    const [left] = await events.since({ after: seen, position, queries: [{ predicate, bordersUs: [earliestUs, latestUs], fields: [] }], signal })
+    return left!.arrivals[0]?.events ?? 0
+  }
 
   function toWatch (slots: WatchedSlots): Watch {
     const { detection_id: id, definition_hash: hash, manual } = slots

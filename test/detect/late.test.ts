@@ -1,0 +1,154 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Finding, FindingRevision } from '../../src/finding.js'
+import type { RunRecord } from '../../src/store/control/findings.js'
+import { bearer, post, testApp } from '../fixtures/app.js'
+import { shippedFiles } from '../fixtures/detections.js'
+import { GOLDEN, INTENT, LITERAL, toEnvelope } from '../fixtures/golden.js'
+
+const at = (time: string) => Date.parse(`2026-03-10T${time}Z`)
+const [nsenter, mount] = GOLDEN.find(({ id }) => id === 'G01')!.events as [{ time: string, process_exec: object }, { time: string, process_exec: object }]
+const command = (binary: string, time: string, over: object = {}) => toEnvelope({ ...mount, time: `2026-03-10T${time}Z`, process_exec: { ...mount.process_exec, process: { ...(mount.process_exec as { process: object }).process, binary, arguments: '' } }, ...over })
+
+/** A server whose ledger begins at 10:30, with the slot of 12:00 done; times are those of a day. */
+async function openEvaluated (t: Test, first: readonly string[]) {
+  let nowMs = at('10:30:00')
+  const ran: RunRecord[] = []
+  const server = await testApp(t, { now: () => nowMs, files: shippedFiles().filter(({ id }) => id === LITERAL || id === INTENT), ran: run => { if (run.detection_id === LITERAL) ran.push(run) } })
+  server.ledger.complete(nowMs)
+  const work = async (time: string) => {
+    nowMs = at(time)
+    while (await server.ledger.turn(nowMs) <= nowMs);
+  }
+  const arrive = async (time: string, ...envelopes: readonly string[]) => {
+    nowMs = at(time)
+    t.equal((await post(server, envelopes.join(''))).statusCode, 200)
+  }
+  const sweep = (time: string) => {
+    nowMs = at(time)
+    return server.sweep(nowMs)
+  }
+  const get = async (path: string) => (await server.app.inject({ url: `/api/v1/${path}`, headers: bearer })).json() as { items: unknown[] }
+  const findings = async () => (await get('findings')).items as Finding[]
+  const slot = (time = '12:00:00') => server.ledgerStore.slot(LITERAL, at(time))!
+  if (first.length > 0) await arrive('11:20:00', ...first)
+  await work('12:00:00')
+  ran.length = 0
+  return { ...server, sweepAt: server.sweep, ran, work, arrive, sweep, get, findings, slot }
+}
+
+t.test('an event that comes after its window was evaluated revises the finding, and the revision says what changed and how late it came', async t => {
+  const server = await openEvaluated(t, [toEnvelope(nsenter), toEnvelope(mount)])
+  await server.arrive('12:20:00', command('/usr/bin/ps', '11:06:30.000'))
+
+  t.match(await server.sweep('12:20:05'), { late: 1, tooLate: 0 })
+  t.match(server.slot(), { state: 'done', late_events: 1, waiting_events: 1, late_due_ms: at('12:21:05') })
+  await server.work('12:21:04')
+  t.equal(server.ran.length, 0, 'it waits for more')
+  await server.work('12:21:05')
+
+  t.match(server.ran, [{ slot_ms: at('12:00:00'), created: 0, revised: 1 }])
+  const [{ id, revision, result, change }] = await server.findings() as [Finding]
+  t.match({ revision, result, change }, {
+    revision: 2,
+    result: { total_events: 3, distinct_cmds: 3 },
+    change: { reason: 'late_events', row: 'changed', late: { event_count: 1, max_seconds: 4410, nodes: ['n1'] } },
+  })
+  t.strictSame(change!.fields.map(({ field, before, after, added }) => [field, before, after, added]), [
+    ['total_events', 2, 3, []], ['distinct_cmds', 2, 3, []],
+    ['process', 2, 3, ['/usr/bin/ps ']], ['process_name', 2, 3, ['ps']],
+  ])
+  t.equal(change!.text, 'total_events 2 → 3; distinct_cmds 2 → 3; process +1; process_name +1; 1 event arrived 1.2 h late from node n1')
+  const revisions = (await server.get(`findings/${id}/revisions`)).items as FindingRevision[]
+  t.strictSame(revisions.map(one => [one.revision, one.change?.reason ?? null, (one.result as { total_events: number }).total_events]), [[2, 'late_events', 3], [1, null, 2]])
+  t.match(server.slot(), { late_due_ms: null, waiting_events: 0, late_events: 1, late_runs: 1 })
+})
+
+t.test('a burst of late events costs one evaluation, and one that goes on is not waited for longer than ten minutes', async t => {
+  const server = await openEvaluated(t, [])
+  for (let second = 0; second < 50; second += 10) {
+    await server.arrive(`12:20:${String(second).padStart(2, '0')}`, command('/usr/bin/nsenter', '11:06:30.000'), command('/usr/bin/mount', `11:06:${second + 10}.000`))
+    await server.sweep(`12:20:${String(second + 5)}`.replace(/:(\d)$/, ':0$1'))
+    await server.work('12:20:55')
+  }
+  await server.work('12:21:45')
+  t.match(server.ran, [{ created: 1 }])
+
+  for (let minute = 30; minute < 42; minute++) {
+    await server.arrive(`12:${minute}:00`, command('/usr/bin/ps', '11:06:30.000'))
+    await server.sweep(`12:${minute}:50`)
+    await server.work(`12:${minute}:55`)
+  }
+  t.equal(server.ran.length, 2, 'after ten minutes')
+})
+
+t.test('what the next slot will see is not late, unless that slot does not come', async t => {
+  const server = await openEvaluated(t, [])
+  const patch = (payload: object) => server.app.inject({ method: 'PATCH', url: `/api/v1/detections/${LITERAL}`, headers: bearer, payload })
+  t.equal((await patch({ schedule: { cron: '0 * * * *', earliest: '-130m@m', latest: '-10m@m' } })).statusCode, 200)
+  await server.work('13:00:00')
+  server.ran.length = 0
+  await server.arrive('13:20:00', command('/usr/bin/nsenter', '12:06:30.000'), command('/usr/bin/mount', '12:07:00.000'))
+
+  t.match(await server.sweep('13:20:05'), { late: 0 }, 'the window of 14:00 holds it')
+  t.equal((await patch({ enabled: false })).statusCode, 200)
+  await server.work('13:21:05')
+
+  t.match(server.ran, [{ slot_ms: at('13:00:00'), created: 1 }], 'the last one that holds it is evaluated once more')
+})
+
+t.test('a finding whose row is gone is marked and kept, and a row that is there again is said to be', async t => {
+  const server = await openEvaluated(t, [])
+  // Two distinct commands within two minutes make a row; a third one, much later in the bin, makes the duration too long.
+  await server.app.inject({ method: 'PATCH', url: `/api/v1/detections/${INTENT}`, headers: bearer, payload: { enabled: true } })
+  await server.arrive('12:30:00', command('/usr/bin/nsenter', '12:05:10.000'), command('/usr/bin/mount', '12:05:40.000'))
+  await server.work('13:00:00')
+  const ofIntent = async () => (await server.findings()).filter(({ detection: { id } }) => id === INTENT)
+  t.match(await ofIntent(), [{ revision: 1, gone_at: null }])
+
+  await server.arrive('13:10:00', command('/usr/bin/ls', '12:09:30.000'))
+  await server.sweep('13:10:05')
+  await server.work('13:11:05')
+
+  t.match(await ofIntent(), [{ revision: 2, gone_at: '2026-03-10T13:11:05.000Z', status: 'new', change: { reason: 'late_events', row: 'gone' } }])
+  const run = await server.app.inject({ method: 'POST', url: `/api/v1/detections/${INTENT}/runs`, headers: bearer, payload: { scheduled_time: '2026-03-10T13:00:00Z' } })
+  t.match(run.json(), { status: 'succeeded', row_count: 0 })
+  t.match(await ofIntent(), [{ revision: 2 }], 'it is gone once')
+})
+
+t.test('events of a window that has lost events come too late, and the window stays as it was evaluated', async t => {
+  const server = await openEvaluated(t, [toEnvelope(nsenter), toEnvelope(mount)])
+  server.ledgerStore.addDropped({ name: '2026-03-10', reason: 'size', events: 2, earliestUs: at('11:05:10') * 1000, latestUs: at('11:05:51') * 1000, nowMs: at('12:10:00') })
+  await server.arrive('12:20:00', command('/usr/bin/ps', '11:06:30.000'))
+
+  t.match(await server.sweep('12:20:05'), { late: 0, tooLate: 1 })
+  await server.work('12:40:00')
+
+  t.equal(server.ran.length, 0)
+  t.match(server.slot(), { state: 'done', too_late_events: 1, late_due_ms: null })
+  const again = await server.app.inject({ method: 'POST', url: `/api/v1/detections/${LITERAL}/runs`, headers: bearer, payload: { scheduled_time: '2026-03-10T12:00:00Z' } })
+  t.equal(again.statusCode, 409, 'nor by hand')
+})
+
+t.test('a week after its first evaluation a slot waits for no event, which is counted', async t => {
+  const server = await openEvaluated(t, [])
+  server.ledger.patch(LITERAL, { enabled: false })
+  const laterMs = at('12:00:00') + 8 * 86_400_000
+  await post(server, command('/usr/bin/ps', '11:16:30.000'))
+
+  t.match(await server.sweep(new Date(laterMs).toISOString().slice(11, 19)), { late: 1 }, 'by the clock of the same day it is late')
+  await post(server, command('/usr/bin/ps', '11:17:30.000'))
+  const report = await server.sweepAt(laterMs)
+
+  t.match(report, { late: 0 })
+})
+
+t.test('an event without a field that a detection groups by is counted', async t => {
+  const server = await openEvaluated(t, [])
+  await server.arrive('12:20:00', command('/usr/bin/ps', '12:16:30.000', { cluster_name: undefined }), command('/usr/bin/ps', '12:16:31.000'), command('/usr/bin/cat', '12:16:31.000', { cluster_name: undefined }))
+
+  const { lacking } = await server.sweep('12:20:05')
+
+  t.match(lacking.filter(({ events }) => events > 0), [{ detectionId: LITERAL, field: 'cluster_name', events: 1 }])
+  t.match(server.ledgerStore.detectionCounts().filter(({ events }) => events > 0), [{ detection_id: LITERAL, name: 'lacking:cluster_name', events: 1 }])
+})
