@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { COVERAGE_CSV_COLUMNS } from '../src/api/coverage.js'
 import { CONFIG_KEYS, loadConfig, SOURCETYPE_FIELDS_KEYS, TOKEN_KEYS } from '../src/config.js'
+import { COVERAGE_STATES, GAP_CAUSES } from '../src/detect/coverage.js'
 import { BUILT_IN_TABLES, buildFieldTables, dataModelSourcetypes } from '../src/fields/field-tables.js'
 import type { Mapping } from '../src/fields/tables.js'
 import { MAPPED_FIELDS, ROUTES } from '../src/fields/tables.js'
@@ -30,6 +32,14 @@ t.test('docs/hec.md has every reply of HEC with its status and text', async t =>
   const rows = read('docs/hec.md').split('\n').filter(line => /^\| \d+ \|/.test(line))
 
   t.strictSame(rows.map(row => row.split('|').slice(1, 4).map(cell => cell.trim())), Object.entries(HEC_REPLY).map(([code, { status, text }]) => [code, String(status), text]))
+})
+
+t.test('docs/coverage.md has every cause of a gap in the order of the code, every state, every column of the CSV', async t => {
+  const text = read('docs/coverage.md')
+
+  t.strictSame(firstCells(text, '## Causes'), GAP_CAUSES)
+  for (const state of COVERAGE_STATES) t.match(text.slice(text.indexOf('## States')).split('\n## ')[0], `\`${state}\``)
+  t.strictSame(firstCells(text, '## The API'), COVERAGE_CSV_COLUMNS)
 })
 
 /** The cells of the first table behind `after`, without its head. */

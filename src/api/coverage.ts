@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Coverage as DetectCoverage, CoverageSlot as DetectSlot, Gap as DetectGap } from '../detect/coverage.js'
-import { COVERAGE_STATES, GAP_CAUSES, isEvaluated } from '../detect/coverage.js'
+import { COVERAGE_STATES, GAP_CAUSES, isEvaluated, MAX_GAPS } from '../detect/coverage.js'
 import type { CoverageReader } from '../detect/coverage-reader.js'
 import { summarize } from '../detect/coverage-text.js'
 import type { Detections } from '../detect/detections.js'
@@ -75,16 +75,13 @@ export const Coverage = z.object({
   summary: z.string().optional().describe('a sentence to quote; it, totals and gaps are on the first page alone'),
   totals: Totals.optional(),
   gaps: z.array(Gap).optional().describe('stretches of the range that no evaluation has seen, oldest first'),
-  more_gaps: Count.optional().describe('gaps that are not listed here, though totals have them: at most 10,000 are listed'),
+  more_gaps: Count.optional().describe(`gaps that are not listed here, though totals have them: at most ${MAX_GAPS.toLocaleString('en')} are listed`),
   slots: z.object({ items: z.array(CoverageSlot), next_cursor: z.string().nullable() }).describe('whose windows touch the range, oldest first'),
 }).meta({ id: 'Coverage' })
 
 const CoverageLine = z.object({ detection_id: z.string(), summary: z.string(), totals: Totals }).meta({ id: 'CoverageLine' })
 
 export const CoverageLines = pageOf(CoverageLine)
-
-/** A reply with more could not be read by anybody; a narrower range has them. */
-const MAX_GAPS = 10_000
 
 /** Lines of CSV at a time. */
 const CHUNK = 100
@@ -165,7 +162,7 @@ function rangeOf ({ earliest, latest = 'now' }: { earliest?: string | undefined,
 }
 
 function toCoverageView (found: DetectCoverage, timeZone: string) {
-  return { summary: summarize(found, timeZone), totals: found.totals, gaps: found.gaps.slice(0, MAX_GAPS).map(toGapView), more_gaps: Math.max(0, found.gaps.length - MAX_GAPS) }
+  return { summary: summarize(found, timeZone), totals: found.totals, gaps: found.gaps.map(toGapView), more_gaps: found.moreGaps }
 }
 
 function toGapView (gap: DetectGap): z.infer<typeof Gap> {
@@ -194,14 +191,15 @@ function toSlotView (slot: DetectSlot): CoverageSlot {
   }
 }
 
-const CSV_COLUMNS = [
+/** The head of the CSV. */
+export const COVERAGE_CSV_COLUMNS = [
   'detection_id', 'scheduled_time', 'origin', 'state', 'earliest', 'latest', 'definition', 'evaluated', 'lateness_seconds', 'first_evaluated_at', 'evaluated_at', 'row_count', 'position',
   'late_evaluations', 'late_events', 'waiting_events', 'too_late_events', 'short', 'waived_by', 'waived_reason', 'waived_at', 'error',
 ]
 
 /** The slots, as they are read: a reader that is slow holds up nothing, and one that leaves ends it. */
 async function * toCsv (id: string, slots: Iterable<DetectSlot>): AsyncGenerator<string> {
-  let lines = [toCsvLine(CSV_COLUMNS)]
+  let lines = [toCsvLine(COVERAGE_CSV_COLUMNS)]
   for (const slot of slots) {
     if (lines.length === CHUNK) {
       yield lines.join('')

@@ -6,7 +6,7 @@ import type { Coverage, CoverageContext, CoverageSlot } from './coverage.js'
 import { openCoverage, withMissing } from './coverage.js'
 import type { CompiledSchedule } from './definition.js'
 import type { Definitions } from './definitions.js'
-import { timesTouching } from './slots.js'
+import { noneBefore, timesTouching } from './slots.js'
 
 export interface CoverageReaderDeps {
   readonly detectionStore: DetectionStore
@@ -15,7 +15,7 @@ export interface CoverageReaderDeps {
 }
 
 /** Slots at a time, between which others have their turn: a year of minutes takes seconds. */
-const TURN = 100
+const TURN = 20
 
 /** Reads the coverage of detections, those too whose files are gone, out of the ledger. */
 export function openCoverageReader ({ detectionStore, definitions, ledgerStore }: CoverageReaderDeps) {
@@ -23,20 +23,20 @@ export function openCoverageReader ({ detectionStore, definitions, ledgerStore }
     return { periods: detectionStore.periods(id), schedule: definitions.schedule, lastMs: ledgerStore.lastSlot(id), nowMs }
   }
 
-  /** Which slots may have a window that touches a stretch, by any definition that the detection ever had. */
-  function timesOf (id: string, window: Window): { fromMs: number, toMs: number } {
-    const schedules = new Map<string, CompiledSchedule>()
-    for (const hash of detectionStore.definitionHashes(id)) {
-      const schedule = definitions.schedule(hash)
-      schedules.set(schedule.scheduleText, schedule)
-    }
-    const times = [...schedules.values()].map(schedule => timesTouching(schedule, window))
+  /** Those that the detection ever had, each once. */
+  function schedulesOf (id: string): CompiledSchedule[] {
+    const all = detectionStore.definitionHashes(id).map(definitions.schedule)
+    return [...new Map(all.map(schedule => [schedule.scheduleText, schedule])).values()]
+  }
+
+  /** Which slots may have a window that touches a stretch. */
+  function timesOf (schedules: readonly CompiledSchedule[], window: Window): { fromMs: number, toMs: number } {
+    const times = schedules.map(schedule => timesTouching(schedule, window))
     return { fromMs: Math.min(...times.map(({ fromMs }) => fromMs)), toMs: Math.max(...times.map(({ toMs }) => toMs)) }
   }
 
   /** With those on the schedule that are nearest on both sides, or all from the first on. */
-  function slotsAround (id: string, window: Window, context: CoverageContext): Generator<CoverageSlot> {
-    const { fromMs, toMs } = timesOf(id, window)
+  function slotsAround (id: string, { fromMs, toMs }: { readonly fromMs: number, readonly toMs: number }, context: CoverageContext): Generator<CoverageSlot> {
     const { beforeMs, afterMs } = ledgerStore.around(id, { fromMs, toMs })
     const times = { fromMs: Math.min(fromMs, beforeMs ?? context.periods[0]?.from_ms ?? fromMs), toMs: Math.max(toMs, (afterMs ?? -Infinity) + 1) }
     return withMissing(ledgerStore.between(id, times.fromMs, times.toMs), times, context)
@@ -51,16 +51,19 @@ export function openCoverageReader ({ detectionStore, definitions, ledgerStore }
     async read (id: string, window: Window, nowMs: number): Promise<Coverage> {
       const context = contextOf(id, nowMs)
       const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(window) })
+      const schedules = schedulesOf(id)
       let count = 0
-      for (const slot of slotsAround(id, window, context)) {
+      for (const slot of slotsAround(id, timesOf(schedules, window), context)) {
         coverage.add(slot)
-        if (++count % TURN === 0) await setImmediate()
+        if (++count % TURN !== 0) continue
+        coverage.settle(Math.min(...schedules.map(schedule => noneBefore(schedule, slot.slotMs))))
+        await setImmediate()
       }
       return coverage.finish()
     },
     /** Slots whose windows touch a stretch of event time, those that are missing too, in order, after the slot `afterMs` where given. */
     * slots (id: string, window: Window, nowMs: number, afterMs = -Infinity): Generator<CoverageSlot> {
-      const { fromMs, toMs } = timesOf(id, window)
+      const { fromMs, toMs } = timesOf(schedulesOf(id), window)
       const times = { fromMs: Math.max(fromMs, afterMs + 1), toMs }
       for (const slot of withMissing(ledgerStore.between(id, times.fromMs, toMs), times, contextOf(id, nowMs))) {
         if (slot.window.latestUs > window.earliestUs && slot.window.earliestUs < window.latestUs) yield slot

@@ -66,9 +66,14 @@ export interface CoverageTotals {
 export interface Coverage {
   readonly window: Window
   readonly totals: CoverageTotals
-  /** In order. With what is covered they are the whole window, and none overlaps another. */
+  /** In order. With what is covered they are the whole window, and none overlaps another; of more than MAX_GAPS the first. */
   readonly gaps: readonly Gap[]
+  /** Those that are not among them, though the totals have them. */
+  readonly moreGaps: number
 }
+
+/** A schedule whose windows never meet has half a million gaps in a year of minutes, which nobody can read. */
+export const MAX_GAPS = 10_000
 
 /** What is known of a detection beside its slots. */
 export interface CoverageContext {
@@ -163,11 +168,14 @@ type Edge = Pick<CoverageSlot, 'slotMs' | 'definitionHash'>
  */
 export function openCoverage (window: Window, context: CoverageContext & { readonly dropped: readonly DroppedTimes[] }) {
   const { periods, schedule, dropped, nowMs } = context
-  const covered: Window[] = []
-  const claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, [] as Gap[]])) as Record<GapCause, Gap[]>
+  let covered: Window[] = []
+  let claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, [] as Gap[]])) as Record<GapCause, Gap[]>
   const states = Object.fromEntries(COVERAGE_STATES.map(state => [state, 0])) as Record<CoverageState, number>
   const sums = { slots: 0, evaluated: 0, manual: 0, short: 0 }
   const late = { slots: 0, evaluations: 0, events: 0, waiting_events: 0, too_late_events: 0 }
+  const sink = openGapSink()
+  let settledUs = window.earliestUs
+  let coveredUs = 0
   let last: Edge | null = null
   let endUs = -Infinity // of the windows on the schedule so far
 
@@ -264,19 +272,31 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     claim('disabled', { earliestUs: endUs, latestUs: Infinity })
   }
 
-  function findGaps (coveredSet: readonly Window[]): Gap[] {
+  function settle (untilUs: number): void {
+    if (untilUs <= settledUs) return
+    const stretch = { earliestUs: settledUs, latestUs: untilUs }
+    const coveredSet = intersect(union(covered.sort((a, b) => a.earliestUs - b.earliestUs)), [stretch])
     const gaps: Gap[] = []
-    let rest = window.earliestUs < window.latestUs ? subtract([window], coveredSet) : []
+    let rest = subtract([stretch], coveredSet)
     for (const cause of GAP_CAUSES) {
       const own = intersect(inOrder(claims[cause]), rest)
       gaps.push(...own)
       rest = subtract(rest, union(own))
     }
-    gaps.push(...rest.map(stretch => ({ ...stretch, cause: 'missing' as const, waived: null }))) // what nothing explains is no less a gap
-    return joined(gaps.sort((a, b) => a.earliestUs - b.earliestUs))
+    gaps.push(...rest.map(one => ({ ...one, cause: 'missing' as const, waived: null }))) // what nothing explains is no less a gap
+    for (const gap of gaps.sort((a, b) => a.earliestUs - b.earliestUs)) sink.add(gap)
+    coveredUs += lengthUs(coveredSet)
+    settledUs = untilUs
+    const isLeft = ({ latestUs }: Window) => latestUs > untilUs
+    covered = covered.filter(isLeft)
+    claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, claims[cause].filter(isLeft)])) as Record<GapCause, Gap[]>
   }
 
   return {
+    /** No slot that is still to come has a window that begins before a time: what is before that need not be kept. */
+    settle (untilUs: number): void {
+      settle(Math.min(untilUs, endUs, window.latestUs)) // a hole begins where the windows before it end
+    },
     add (slot: CoverageSlot): void {
       const touches = slot.window.latestUs > window.earliestUs && slot.window.earliestUs < window.latestUs
       if (slot.origin === 'manual') {
@@ -292,20 +312,13 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     },
     finish (): Coverage {
       explainRest()
-      const coveredSet = union(covered.sort((a, b) => a.earliestUs - b.earliestUs))
-      const gaps = findGaps(coveredSet)
+      settle(window.latestUs)
+      const { gaps, moreGaps, byCause } = sink.end()
       return {
         window,
         gaps,
-        totals: {
-          ...sums, states, late,
-          seconds: toSeconds(window.latestUs - window.earliestUs),
-          covered_seconds: secondsOf(coveredSet),
-          gaps: Object.fromEntries(GAP_CAUSES.map(cause => {
-            const own = gaps.filter(gap => gap.cause === cause)
-            return [cause, { count: own.length, seconds: secondsOf(own) }]
-          })) as CoverageTotals['gaps'],
-        },
+        moreGaps,
+        totals: { ...sums, states, late, seconds: toSeconds(window.latestUs - window.earliestUs), covered_seconds: toSeconds(coveredUs), gaps: byCause },
       }
     },
   }
@@ -342,17 +355,36 @@ function inOrder (claims: Gap[]): Gap[] {
   return ordered
 }
 
-/** Gaps of one cause that meet are one. */
-function joined (gaps: readonly Gap[]): Gap[] {
-  const all: Gap[] = []
-  for (const gap of gaps) {
-    const before = all.at(-1)
-    if (before !== undefined && before.latestUs === gap.earliestUs && before.cause === gap.cause && isSameWaiver(before, gap)) all[all.length - 1] = { ...before, latestUs: gap.latestUs }
-    else all.push(gap)
+/** Takes gaps in order, and makes one of those of one cause that meet. */
+function openGapSink () {
+  const gaps: Gap[] = []
+  const sums = Object.fromEntries(GAP_CAUSES.map(cause => [cause, { count: 0, us: 0 }])) as Record<GapCause, { count: number, us: number }>
+  let moreGaps = 0
+  let last: Gap | null = null
+
+  function keep (gap: Gap): void {
+    sums[gap.cause].count++
+    sums[gap.cause].us += lengthUs([gap])
+    if (gaps.length < MAX_GAPS) gaps.push(gap)
+    else moreGaps++
   }
-  return all
+
+  return {
+    add (gap: Gap): void {
+      if (last !== null && last.latestUs === gap.earliestUs && last.cause === gap.cause && isSameWaiver(last, gap)) {
+        last = { ...last, latestUs: gap.latestUs }
+        return
+      }
+      if (last !== null) keep(last)
+      last = gap
+    },
+    end (): { gaps: Gap[], moreGaps: number, byCause: CoverageTotals['gaps'] } {
+      if (last !== null) keep(last)
+      return { gaps, moreGaps, byCause: Object.fromEntries(GAP_CAUSES.map(cause => [cause, { count: sums[cause].count, seconds: toSeconds(sums[cause].us) }])) as CoverageTotals['gaps'] }
+    },
+  }
 }
 
-function secondsOf (stretches: readonly Window[]): number {
-  return toSeconds(stretches.reduce((sum, { earliestUs, latestUs }) => sum + latestUs - earliestUs, 0))
+function lengthUs (stretches: readonly Window[]): number {
+  return stretches.reduce((sum, { earliestUs, latestUs }) => sum + latestUs - earliestUs, 0)
 }

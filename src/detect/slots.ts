@@ -52,6 +52,11 @@ export function timesTouching ({ windowOf }: Pick<Scheduled, 'windowOf'>, { earl
   }
 }
 
+/** No slot at a time or later has a window that begins earlier than this. */
+export function noneBefore ({ windowOf }: Pick<Scheduled, 'windowOf'>, slotMs: number): number {
+  return windowOf(slotMs - CLOCK_CHANGE_MS).earliestUs
+}
+
 /** The first moment at which `isReached`, which from then on stays true, as the ends of windows never go back in time. */
 function firstTimeMs (isReached: (ms: number) => boolean, nearMs: number): number {
   let before = Math.floor(nearMs)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Coverage, GapCause } from '../../src/detect/coverage.js'
-import { GAP_CAUSES } from '../../src/detect/coverage.js'
+import { GAP_CAUSES, MAX_GAPS } from '../../src/detect/coverage.js'
 import type { Schedule } from '../../src/detection.js'
 import type { Window } from '../../src/event.js'
 import type { Outcome, WrittenLedger, WrittenPeriod } from '../fixtures/ledger.js'
@@ -152,6 +152,19 @@ t.test('gaps have their causes', async t => {
     t.strictSame(coverage.gaps.map(toText), gaps, what)
     t.match(coverage.totals, totals, what)
   }
+})
+
+t.test('of more gaps than anybody can read the first are listed, and all are counted', async t => {
+  const [fromMs, minutes] = [at('2026-03-01T00:00:00Z'), MAX_GAPS + 500]
+  const nowMs = fromMs + minutes * 60_000
+  const id = ledgers.write({ periods: [{ fromMs, toMs: null, schedule: { cron: '* * * * *', earliest: '-30s', latest: 'now' } }], nowMs })
+
+  const { gaps, moreGaps, totals } = await ledgers.coverage.read(id, { earliestUs: fromMs * 1000, latestUs: nowMs * 1000 }, nowMs)
+
+  t.equal(gaps.length, MAX_GAPS)
+  t.equal(moreGaps, 500)
+  t.match(gaps.at(-1), { earliestUs: (fromMs + (MAX_GAPS - 1) * 60_000) * 1000, cause: 'window_shorter_than_period' })
+  t.match(totals, { slots: minutes, evaluated: minutes, covered_seconds: minutes * 30, gaps: { window_shorter_than_period: { count: minutes - 1, seconds: (minutes - 1) * 30 }, before_first_enabled: { count: 1 } } })
 })
 
 /** Minute by minute what the gaps should be, from all slots at once: null where it is covered. */
