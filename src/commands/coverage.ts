@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { z } from 'zod'
 import { Coverage, CoverageLines } from '../api/coverage.js'
 import { HARMLESS_CAUSES } from '../detect/coverage.js'
-import { durationText, nameCause } from '../detect/coverage-text.js'
+import { lengthText, nameCause } from '../detect/coverage-text.js'
 import { escapeControls } from '../spl/errors.js'
 import type { ApiClient } from './api-client.js'
 import { ApiError, CLIENT_OPTIONS, toApiClient } from './api-client.js'
@@ -178,5 +178,5 @@ async function formatCoverage (api: ApiClient, first: Whole, style: TerminalStyl
 function formatGap ({ earliest, latest, seconds, cause, waived }: Whole['gaps'][number]): string {
   const short = (time: string) => time.replace('.000Z', 'Z')
   const said = waived === null ? '' : ` by ${escapeControls(waived.by)}: ${escapeControls(waived.reason)}`
-  return `  ${short(earliest)} to ${short(latest)}  ${durationText(seconds).padEnd(11)}  ${nameCause(cause)}${said}`
+  return `  ${short(earliest)} to ${short(latest)}  ${lengthText(seconds).padEnd(11)}  ${nameCause(cause)}${said}`
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Window } from '../event.js'
+import { ALL_TIME } from '../event.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { LedgerStore } from '../store/control/ledger.js'
 import type { Coverage, CoverageContext, CoverageSlot } from './coverage.js'
@@ -50,7 +51,7 @@ export function openCoverageReader ({ detectionStore, definitions, ledgerStore }
     /** What of a stretch of event time was evaluated, as it stands at `nowMs`. */
     async read (id: string, window: Window, nowMs: number): Promise<Coverage> {
       const context = contextOf(id, nowMs)
-      const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(window) })
+      const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(ALL_TIME) }) // a window may reach beyond the stretch
       const schedules = schedulesOf(id)
       let count = 0
       for (const slot of slotsAround(id, timesOf(schedules, window), context)) {

@@ -33,19 +33,19 @@ export function shortTime (timeUs: number): string {
 function describeGaps ({ gaps, covered_seconds: covered }: Coverage['totals']): string {
   const causes = GAP_CAUSES.filter(cause => gaps[cause].count > 0)
   const real = causes.filter(cause => !HARMLESS_CAUSES.has(cause))
-  const harmless = causes.filter(cause => HARMLESS_CAUSES.has(cause)).map(cause => `${durationText(gaps[cause].seconds)} ${nameCause(cause)}`)
+  const harmless = causes.filter(cause => HARMLESS_CAUSES.has(cause)).map(cause => `${lengthText(gaps[cause].seconds)} ${nameCause(cause)}`)
   const rest = harmless.length === 0 ? '' : ` (${harmless.join(', ')})`
   if (real.length === 0) return `${covered > 0 ? 'event time covered without a gap' : 'no event time covered'}${rest}`
   const sum = (one: 'count' | 'seconds') => real.reduce((total, cause) => total + gaps[cause][one], 0)
-  return `event time has ${counted(sum('count'), 'gap')}, ${durationText(sum('seconds'))} in all (${real.map(nameCause).join(', ')})${rest}`
+  return `event time has ${counted(sum('count'), 'gap')}, ${lengthText(sum('seconds'))} in all (${real.map(nameCause).join(', ')})${rest}`
 }
 
 export function nameCause (cause: GapCause): string {
   return cause.replaceAll('_', ' ')
 }
 
-/** `1 h 10 min`: the two largest units that it has. */
-export function durationText (seconds: number): string {
+/** A length of event time, `1 h 10 min`: the two largest units that it has. */
+export function lengthText (seconds: number): string {
   const units = [['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]] as const
   let rest = Math.round(seconds)
   const parts = units.map(([name, size]) => {

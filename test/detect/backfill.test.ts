@@ -447,6 +447,16 @@ async function openRule (t: Test, dataDir: string, search: string, rule = RULE) 
   return open(t, { dataDir, files: detectionsOf(t, { 'a_rule.yml': ruleOf(search, rule) }) })
 }
 
+t.test('findings of a backfill are throttled by the time of their slots, and counted apart', async t => {
+  const server = await openRule(t, tempDir(t), BY_POD, RULE.replace('  asset_type: Endpoint\n', '$&  throttling: { fields: [pod], period: 6h }\n'))
+  for (const time of ['03:05', '05:05', '11:05']) await post(server, { time: Date.parse(`2026-03-10T${time}:00Z`) / 1000, sourcetype: 'st', event: { pod: 'web-1', user: 'root', tool: 'ls' } })
+
+  const { id } = await begin(server, { detection: 'a_rule' })
+  await server.work()
+
+  t.match(await get(server, `backfills/${id}`), { state: 'succeeded', row_count: 3, findings: { created: 2, throttled: 1, revised: 0 } })
+})
+
 t.test('a changed search is offered a backfill, which revises findings and marks those that it gives no more', async t => {
   const dataDir = tempDir(t)
   const before = await openRule(t, dataDir, BY_POD)

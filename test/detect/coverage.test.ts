@@ -96,6 +96,10 @@ const CASES: readonly Case[] = [
     range: ['07:00', '12:00'], gaps: ['08:10 08:35 data_dropped'], totals: { evaluated: 5, short: 1 },
   },
   { what: 'evaluated when events were gone, nobody knows which', periods: always(HOURLY), outcome: became({ '09:00': { short: 1 } }), range: ['07:00', '12:00'], gaps: ['08:00 09:00 data_dropped'] },
+  {
+    what: 'evaluated when events were gone, of another part of the window', periods: always({ ...HOURLY, earliest: '-3h' }), outcome: became({ '09:00': { short: 1 }, '08:00': null, '10:00': null, '11:00': null }),
+    dropped: [{ earliestUs: at('06:30') * 1000, latestUs: at('07:10') * 1000, nowMs: at('08:59') }], now: '11:30', range: ['07:20', '09:00'], gaps: [],
+  },
   { what: 'evaluated before events were gone', periods: always(HOURLY), dropped: [{ earliestUs: 0, latestUs: at('12:00') * 1000, nowMs: at('11:00') }], range: ['07:00', '12:00'], gaps: [] },
   { what: 'not due yet', periods: always(HOURLY), now: '12:20', range: ['10:00', '14:00'], gaps: ['12:00 14:00 not_due_yet'] },
   { what: 'not due yet, of windows with holes between them', periods: always(SHORT), now: '12:20', range: ['11:40', '14:00'], gaps: ['12:00 14:00 not_due_yet'] },

@@ -3,7 +3,7 @@ import { simulate } from '../../bench/simulation.js'
 
 /** `npm run simulate -- --seeds 200` has more of them, and goes on for sixty days. */
 const SEEDS = 20
-const DAYS = 10
+const DAYS = 6
 
 t.test('whatever happens to a server, every slot is done once and the findings are those of all events at the end', async t => {
   const sum = { late: 0, kills: 0, failures: 0, edits: 0, clockSteps: 0, revisions: 0, gone: 0 }
