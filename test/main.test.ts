@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import Database from 'better-sqlite3'
 import { tempDir } from './fixtures/app.js'
+import { command } from './fixtures/command.js'
 import { hecate, printedBy } from './fixtures/process.js'
 
 const BAD_USAGE = [
@@ -18,22 +19,20 @@ t.test('bad usage and configuration end with exit code 2', async t => {
   const cwd = tempDir(t)
   writeFileSync(join(cwd, 'bad.yaml'), 'listen:\n  prot: 1\n')
   writeFileSync(join(cwd, 'paths.yaml'), 'detections: { paths: [nowhere] }\n')
-  for (const { what, args, stderr } of BAD_USAGE) {
-    const run = hecate(t, args, { cwd })
-    t.equal(await run.exited, 2, what)
-    t.match(run.printed.stderr, stderr, what)
-  }
+  for (const { what, args, stderr } of BAD_USAGE) t.match(await command(args, { cwd }), { code: 2, stderr }, what)
+  const { args, stderr } = BAD_USAGE[4]!
+  const run = hecate(t, args, { cwd })
+  t.equal(await run.exited, 2)
+  t.match(run.printed.stderr, stderr, 'so it ends as a process')
 })
 
 t.test('help and version', async t => {
   const cwd = tempDir(t)
-  const help = hecate(t, ['--help'], { cwd })
-  const serve = hecate(t, ['serve', '--help'], { cwd })
   const version = hecate(t, ['version'], { cwd })
 
-  t.strictSame(await Promise.all([help.exited, serve.exited, version.exited]), [0, 0, 0])
-  t.match(help.printed.stdout, /hecate serve/)
-  t.match(serve.printed.stdout, /--listen-port +HECATE_LISTEN_PORT/)
+  t.match(await command(['--help'], { cwd }), { code: 0, stdout: /hecate serve/ })
+  t.match(await command(['serve', '--help'], { cwd }), { code: 0, stdout: /--listen-port +HECATE_LISTEN_PORT/ })
+  t.equal(await version.exited, 0)
   t.match(version.printed.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 

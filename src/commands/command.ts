@@ -1,11 +1,14 @@
+/** A terminal, a file, a pipe. */
+export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean, readonly columns?: number }
+
 /** What every command gets: its arguments, and the process as far as it may touch it. */
 export interface CommandContext {
   /** Behind the command's name. */
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
-  readonly stdout: NodeJS.WriteStream
-  readonly stderr: NodeJS.WriteStream
+  readonly stdout: Output
+  readonly stderr: Output
   /** Aborts when the process is to stop (SIGTERM, SIGINT). */
   readonly signal: AbortSignal
   /** Calls the listener whenever the process is to read files again (SIGHUP); a command without one ends on that. */

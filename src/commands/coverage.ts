@@ -7,7 +7,7 @@ import { lengthText, nameCause } from '../detect/coverage-text.js'
 import { escapeControls } from '../spl/errors.js'
 import type { ApiClient } from './api-client.js'
 import { ApiError, CLIENT_OPTIONS, toApiClient } from './api-client.js'
-import type { CommandContext } from './command.js'
+import type { CommandContext, Output } from './command.js'
 import { UsageError } from './command.js'
 import type { TerminalStyle } from './coverage-calendar.js'
 import { openCalendar } from './coverage-calendar.js'
@@ -124,7 +124,7 @@ async function write (text: Iterable<string> | AsyncIterable<string>, { stdout }
 }
 
 /** A file gets every byte. On a terminal nothing of it acts. */
-async function * fitFor ({ isTTY }: NodeJS.WriteStream, text: AsyncIterable<string>): AsyncGenerator<string> {
+async function * fitFor ({ isTTY }: Output, text: AsyncIterable<string>): AsyncGenerator<string> {
   for await (const part of text) yield isTTY ? part.split('\r\n').map(escapeControls).join('\n') : part
 }
 
@@ -151,7 +151,7 @@ function styleOf ({ stdout, env }: CommandContext): TerminalStyle {
   return {
     width: stdout.columns ?? DEFAULT_WIDTH,
     isUnicode: /utf-?8/i.test([env.LC_ALL, env.LC_CTYPE, env.LANG].find(value => value !== undefined && value !== '') ?? ''),
-    isColoured: stdout.isTTY && (env.NO_COLOR ?? '') === '',
+    isColoured: stdout.isTTY === true && (env.NO_COLOR ?? '') === '',
   }
 }
 

@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress'
+import type { Output } from './command.js'
 
 /** How far work is, for whoever watches a terminal; nothing is shown elsewhere. */
 export interface Progress {
@@ -12,7 +13,7 @@ export interface Progress {
 }
 
 /** A bar on stderr where that is a terminal. */
-export function openProgress (stderr: NodeJS.WriteStream): Progress {
+export function openProgress (stderr: Output): Progress {
   if (!stderr.isTTY) return { begin: () => {}, at: () => {}, pause: () => {}, end: () => {} }
   let bar: cliProgress.SingleBar | null = null
   const end = () => {

@@ -6,7 +6,7 @@ import type { FirstSecrets } from '../credentials.js'
 import { flagOf, loadConfig, SCALAR_KEYS } from '../config.js'
 import { systemClock } from '../schedule/loop.js'
 import { openServer } from '../server.js'
-import type { CommandContext } from './command.js'
+import type { CommandContext, Output } from './command.js'
 import { aborted, UsageError } from './command.js'
 import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
 
@@ -41,7 +41,7 @@ export async function serve (context: CommandContext): Promise<number> {
 }
 
 /** On a terminal they are shown once; elsewhere what is printed ends up in somebody's log, so they go into a file that only the owner reads. */
-function showFirstSecrets ({ token, key }: FirstSecrets, config: Config, url: string, stdout: NodeJS.WriteStream, logPath: (path: string) => void): void {
+function showFirstSecrets ({ token, key }: FirstSecrets, config: Config, url: string, stdout: Output, logPath: (path: string) => void): void {
   const lines: string[] = []
   if (token !== null) {
     lines.push(`HEC token  ${token}`, `Try it     curl ${url}/services/collector/event -H 'Authorization: Splunk ${token}' -d '{"event":"hello"}'`)

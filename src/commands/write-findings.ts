@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Finding } from '../finding.js'
+import type { Output } from './command.js'
 import { escapeJson } from './json.js'
 import { formatTable } from './table.js'
 
@@ -15,7 +16,7 @@ export function isFormat (text: string): text is FindingFormat {
 const TABLE_ROWS = 1_000
 
 /** Writes findings as they come: a line of JSON for each, or tables. Gives how many; whoever reads may go away before the end. */
-export async function writeFindings (findings: Iterable<Finding>, format: FindingFormat, stdout: NodeJS.WriteStream): Promise<number> {
+export async function writeFindings (findings: Iterable<Finding>, format: FindingFormat, stdout: Output): Promise<number> {
   let count = 0
   function * counting () {
     for (const finding of findings) {

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import type { TestAppOptions } from '../fixtures/app.js'
 import { KEY, post, tempDir, testApp, VIEWER_KEY } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
 import { until } from '../fixtures/http.js'
 import { hecate, printedBy } from '../fixtures/process.js'
@@ -25,7 +26,9 @@ async function open (t: Test, { port = 0, ...options }: TestAppOptions & { port?
       await until(() => server.backfillStore.current() !== undefined)
       for (let i = 0; i < turns && await server.backfills.turn(nowMs) <= nowMs; i++);
     },
-    backfill: (args: readonly string[], env: Record<string, string> = { HECATE_API_KEY: KEY }) => hecate(t, ['backfill', ...args, '--url', url], { cwd: tempDir(t), env }),
+    backfill: (args: readonly string[], env: Record<string, string> = { HECATE_API_KEY: KEY }) => command(['backfill', ...args, '--url', url], { cwd: tempDir(t), env }),
+    /** The same in a process of its own. */
+    backfillProcess: (args: readonly string[]) => hecate(t, ['backfill', ...args, '--url', url], { cwd: tempDir(t), env: { HECATE_API_KEY: KEY } }),
   }
 }
 
@@ -33,7 +36,7 @@ t.test('a backfill is followed to its end, and the summary says what it found', 
   const server = await open(t)
   await server.send()
 
-  const { exited, printed } = server.backfill([LITERAL, ...DAY])
+  const { exited, printed } = server.backfillProcess([LITERAL, ...DAY])
   await server.work()
 
   t.equal(await exited, 0, printed.stderr)
@@ -46,14 +49,15 @@ t.test('a dry run prints its rows as lines of JSON, and the summary beside them'
   const server = await open(t)
   await server.send()
 
-  const { exited, printed } = server.backfill([LITERAL, ...DAY, '--dry-run'])
+  const running = server.backfill([LITERAL, ...DAY, '--dry-run'])
   await server.work()
+  const { code, stdout, stderr } = await running
 
-  t.equal(await exited, 0, printed.stderr)
-  t.strictSame(printed.stdout.split('\n').slice(0, -1).map(line => JSON.parse(line)), [
+  t.equal(code, 0, stderr)
+  t.strictSame(stdout.split('\n').slice(0, -1).map(line => JSON.parse(line)), [
     { scheduled_time: '2026-03-10T12:00:00.000Z', window: { earliest: '2026-03-10T10:50:00.000Z', latest: '2026-03-10T11:50:00.000Z' }, row: G01.runs[0]!.literal[0] },
   ])
-  t.match(printed.stderr, /: 24 slots in 0\.0 s; 1 row \(backfill /)
+  t.match(stderr, /: 24 slots in 0\.0 s; 1 row \(backfill /)
 })
 
 t.test('what events hold does nothing to a terminal, and all pages of a dry run are printed', async t => {
@@ -61,26 +65,27 @@ t.test('what events hold does nothing to a terminal, and all pages of a dry run 
   const envelopes = Array.from({ length: 1_500 }, (_, n) => JSON.stringify({ time: 1773140700, sourcetype: 'st', event: { n, text: 'a\u001b[31mb\u202e' } }))
   t.equal((await post(server, envelopes.join(''))).statusCode, 200)
 
-  const { exited, printed } = server.backfill(['a_rule', ...DAY, '--dry-run'])
+  const running = server.backfill(['a_rule', ...DAY, '--dry-run'])
   await server.work()
+  const { code, stdout, stderr } = await running
 
-  t.equal(await exited, 0, printed.stderr)
-  t.equal(printed.stdout.split('\n').length, 1_501)
-  for (const character of ['\u001b', '\u202e']) t.notOk(printed.stdout.includes(character))
+  t.equal(code, 0, stderr)
+  t.equal(stdout.split('\n').length, 1_501)
+  for (const character of ['\u001b', '\u202e']) t.notOk(stdout.includes(character))
 })
 
 t.test('with --detach the id is printed, and the backfill goes on by itself', async t => {
   const server = await open(t)
 
-  const { exited, printed } = server.backfill([LITERAL, ...DAY, '--detach'])
+  const { code, stdout, stderr } = await server.backfill([LITERAL, ...DAY, '--detach'])
 
-  t.equal(await exited, 0, printed.stderr)
-  t.equal(printed.stdout, `${server.backfillStore.current()!.id}\n`)
+  t.equal(code, 0, stderr)
+  t.equal(stdout, `${server.backfillStore.current()!.id}\n`)
 })
 
 t.test('Ctrl-C cancels the backfill, says so, and the exit code is 1', async t => {
   const server = await open(t)
-  const { child, exited, printed } = server.backfill([LITERAL, ...DAY])
+  const { child, exited, printed } = server.backfillProcess([LITERAL, ...DAY])
   await server.work(7)
   await printedBy({ child, exited, printed }, /24 slots/, 'stderr')
 
@@ -97,19 +102,20 @@ t.test('slots that fail make the exit code 1, and the reason is on stderr', asyn
     await post(server, Array.from({ length: 4_000 }, (_, n) => JSON.stringify({ time: 1773140700, sourcetype: 'st', event: { n } })).join(''))
   }
 
-  const { exited, printed } = server.backfill(['a_rule', ...DAY])
+  const running = server.backfill(['a_rule', ...DAY])
   await server.work()
+  const { code, stdout, stderr } = await running
 
-  t.equal(await exited, 1)
-  t.match(printed.stdout, /: 24 slots in 0\.0 s; 0 findings created/)
-  t.match(printed.stderr, /1 of 24 slots failed; the last: the search gives more than 10000 rows/)
+  t.equal(code, 1)
+  t.match(stdout, /: 24 slots in 0\.0 s; 0 findings created/)
+  t.match(stderr, /1 of 24 slots failed; the last: the search gives more than 10000 rows/)
 })
 
 t.test('a server that is started anew meanwhile is waited for', async t => {
   const dataDir = tempDir(t)
   const first = await open(t, { dataDir })
   await first.send()
-  const { child, exited, printed } = first.backfill([LITERAL, ...DAY])
+  const { child, exited, printed } = first.backfillProcess([LITERAL, ...DAY])
   await printedBy({ child, exited, printed }, /24 slots/, 'stderr')
   await first.work(5)
   await first.close()
@@ -133,13 +139,7 @@ const REFUSED: readonly { readonly what: string, readonly args: readonly string[
 ]
 t.test('what makes no sense ends with exit code 2, a server that can not be reached with 1', async t => {
   const server = await open(t)
-  for (const { what, args, env, code, stderr } of REFUSED) {
-    const run = server.backfill(args, env)
-    t.equal(await run.exited, code, what)
-    t.match(run.printed.stderr, stderr, what)
-  }
+  for (const { what, args, env, code, stderr } of REFUSED) t.match(await server.backfill(args, env), { code, stderr }, what)
   await server.close()
-  const { exited, printed } = server.backfill([LITERAL, ...DAY])
-  t.equal(await exited, 1)
-  t.match(printed.stderr, /can not be reached/)
+  t.match(await server.backfill([LITERAL, ...DAY]), { code: 1, stderr: /can not be reached/ })
 })

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import Database from 'better-sqlite3'
 import { auth, bearer, KEY, tempDir, TOKEN } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { until } from '../fixtures/http.js'
 import { hecate, printedBy } from '../fixtures/process.js'
 
@@ -26,19 +27,30 @@ async function serve (t: Test, cwd: string, args: readonly string[] = []) {
   return { ...process, url: url! }
 }
 
-/** Runs `hecate backup …` to its end. */
-async function backup (t: Test, cwd: string, args: readonly string[]) {
-  const run = hecate(t, ['backup', ...args], { cwd, env: { HECATE_CONFIG: 'hecate.yaml' } })
+const ENV = { HECATE_CONFIG: 'hecate.yaml' }
+const backup = (cwd: string, args: readonly string[]) => command(['backup', ...args], { cwd, env: ENV })
+
+/** The same in a process of its own. */
+async function backupProcess (t: Test, cwd: string, args: readonly string[]) {
+  const run = hecate(t, ['backup', ...args], { cwd, env: ENV })
   return { code: await run.exited, ...run.printed }
 }
 
-/** A data folder that a server has made and left. */
-async function usedFolder (t: Test): Promise<string> {
+/** A folder with data that a server has made and left; made once, and copied for each test. */
+async function makeUsedFolder (t: Test): Promise<string> {
   const cwd = configured(t)
   const { child, exited, url } = await serve(t, cwd)
   await send(url, 'before')
   child.kill('SIGTERM')
   await exited
+  return cwd
+}
+
+const USED = await makeUsedFolder(t)
+
+function usedFolder (t: Test): string {
+  const cwd = tempDir(t)
+  cpSync(USED, cwd, { recursive: true })
   return cwd
 }
 
@@ -75,7 +87,7 @@ t.test('a backup beside a server under load has every event that was acknowledge
   await until(() => acknowledged.length > 100)
   const before = [...acknowledged]
 
-  const run = await backup(t, cwd, ['copy'])
+  const run = await backupProcess(t, cwd, ['copy'])
   const after = acknowledged.length
   await until(() => acknowledged.length > after + 100)
   enough.abort()
@@ -107,7 +119,7 @@ t.test('a server can start on the copy of a server that runs, beside it', async 
   const cwd = configured(t)
   const server = await serve(t, cwd)
   await send(server.url, 'a')
-  t.equal((await backup(t, cwd, ['copy'])).code, 0)
+  t.equal((await backup(cwd, ['copy'])).code, 0)
 
   const second = await serve(t, cwd, ['--data-dir', 'copy'])
 
@@ -116,19 +128,19 @@ t.test('a server can start on the copy of a server that runs, beside it', async 
 })
 
 t.test('no server need run; what is copied stays as it is', async t => {
-  const cwd = await usedFolder(t)
+  const cwd = usedFolder(t)
   const partition = readdirSync(join(cwd, 'data', 'events')).find(name => name.endsWith('.db'))!
   const read = () => ['control.db', 'event-id-mark', join('events', partition)].map(name => readFileSync(join(cwd, 'data', name)))
   const before = read()
 
-  const run = await backup(t, cwd, ['copy', '--data-dir', 'data'])
+  const run = await backupProcess(t, cwd, ['copy', '--data-dir', 'data'])
 
   t.equal(run.code, 0, run.stderr)
   t.equal(statSync(join(cwd, 'copy')).mode & 0o777, 0o700)
   t.strictSame(read(), before)
-  t.match(await backup(t, cwd, ['copy', '--verify']), { code: 0, stdout: /^1 event, 3 files, .*: as it was written\n$/, stderr: '' })
+  t.match(await backup(cwd, ['copy', '--verify']), { code: 0, stdout: /^1 event, 3 files, .*: as it was written\n$/, stderr: '' })
   writeFileSync(join(cwd, 'copy', 'control.db'), 'x')
-  t.match(await backup(t, cwd, ['copy', '--verify']), { code: 1, stdout: '', stderr: 'control.db is not as it was written\n' })
+  t.match(await backup(cwd, ['copy', '--verify']), { code: 1, stdout: '', stderr: 'control.db is not as it was written\n' })
 })
 
 const REFUSED = [
@@ -144,11 +156,11 @@ const REFUSED = [
   { what: 'to look at what is no backup', args: ['full', '--verify'], code: 2, stderr: /full holds no whole backup: there is no backup\.json in it/ },
 ]
 t.test('what makes no sense ends with exit code 2, what can not be done with 1, and neither writes anything', async t => {
-  const cwd = await usedFolder(t)
+  const cwd = usedFolder(t)
   mkdirSync(join(cwd, 'full'))
   writeFileSync(join(cwd, 'full', 'something'), '')
   const names = readdirSync(cwd)
-  const runs = await Promise.all(REFUSED.map(({ args }) => backup(t, cwd, args)))
+  const runs = await Promise.all(REFUSED.map(({ args }) => backup(cwd, args)))
 
   REFUSED.forEach(({ what, code, stderr }, i) => {
     t.equal(runs[i]!.code, code, what)
@@ -169,7 +181,7 @@ async function waitingBackup (t: Test, cwd: string) {
 }
 
 t.test('a backup that is interrupted ends with 1 and leaves nothing', async t => {
-  const cwd = await usedFolder(t)
+  const cwd = usedFolder(t)
   const { child, printed, exited, unlock } = await waitingBackup(t, cwd)
 
   child.kill('SIGINT')
@@ -182,13 +194,13 @@ t.test('a backup that is interrupted ends with 1 and leaves nothing', async t =>
 })
 
 t.test('a backup that is killed can not be taken for one, and is not written over', async t => {
-  const cwd = await usedFolder(t)
+  const cwd = usedFolder(t)
   const { child, exited } = await waitingBackup(t, cwd)
 
   child.kill('SIGKILL')
   await exited
 
   t.strictSame(readdirSync(join(cwd, 'copy')), ['unfinished'])
-  t.match(await backup(t, cwd, ['copy', '--verify']), { code: 2, stderr: /holds no whole backup/ })
-  t.match(await backup(t, cwd, ['copy']), { code: 2, stderr: /holds a backup that is not finished/ })
+  t.match(await backup(cwd, ['copy', '--verify']), { code: 2, stderr: /holds no whole backup/ })
+  t.match(await backup(cwd, ['copy']), { code: 2, stderr: /holds a backup that is not finished/ })
 })

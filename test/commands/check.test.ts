@@ -1,27 +1,24 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Test } from 'tap'
 import t from 'tap'
 import { tempDir } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { hecate } from '../fixtures/process.js'
 import { folderOf, GENERATIONS } from '../fixtures/rules.js'
 
 const RULE = GENERATIONS[2025]
 
-async function check (t: Test, cwd: string, args: readonly string[] = []) {
-  const run = hecate(t, ['check', ...args], { cwd })
-  return { code: await run.exited, ...run.printed }
-}
+const check = (cwd: string, args: readonly string[] = []) => command(['check', ...args], { cwd })
 
 interface Checked { readonly file: string, readonly id: string, readonly status: string, readonly errors: object[], readonly warnings: object[], readonly notes: object[] }
 
-async function checkJson (t: Test, cwd: string, args: readonly string[] = []) {
-  const { code, stdout } = await check(t, cwd, [...args, '--format', 'json'])
+async function checkJson (cwd: string, args: readonly string[] = []) {
+  const { code, stdout } = await check(cwd, [...args, '--format', 'json'])
   return { code, ...JSON.parse(stdout) as { detections: Checked[], macros: Checked[] } }
 }
 
 t.test('what ships can run', async t => {
-  const { code, detections } = await checkJson(t, tempDir(t))
+  const { code, detections } = await checkJson(tempDir(t))
 
   t.equal(code, 0)
   t.match(detections.filter(({ status }) => status !== 'ok'), [
@@ -39,7 +36,7 @@ t.test('files, stanzas and macros of the configuration are checked as the server
     'macros/macros.conf': '[source]\ndefinition = sourcetype=st\n[broken]\niseval = 1\ndefinition = 1\n',
   })
 
-  const { code, detections, macros } = await checkJson(t, cwd, ['--config', 'hecate.yaml'])
+  const { code, detections, macros } = await checkJson(cwd, ['--config', 'hecate.yaml'])
 
   t.equal(code, 1)
   t.match(detections, [
@@ -53,10 +50,10 @@ t.test('files, stanzas and macros of the configuration are checked as the server
 t.test('the text has file, line, column, the line and a caret', async t => {
   const cwd = folderOf(t, { 'rules/bad.yml': RULE.replace('| stats', '| nonsense').replace('type: TTP', 'type: Hunting') })
 
-  const { code, stdout } = await check(t, cwd, ['rules'])
+  const { exited, printed } = hecate(t, ['check', 'rules'], { cwd })
 
-  t.equal(code, 1)
-  t.equal(stdout, `${join(cwd, 'rules/bad.yml')}:9:25: error: search: The command "nonsense" isn't supported
+  t.equal(await exited, 1)
+  t.equal(printed.stdout, `${join(cwd, 'rules/bad.yml')}:9:25: error: search: The command "nonsense" isn't supported
   search: sourcetype=st | nonsense count values(tool) AS tool values(user) AS user BY
                           ^
 
@@ -78,7 +75,7 @@ t.test('nothing of a file reaches the terminal as it is', async t => {
     'hecate.yaml': 'detections: { shipped: false, paths: [rules], macros: [macros] }\n',
   })
   for (const format of ['text', 'json']) {
-    const { code, stdout, stderr } = await check(t, cwd, ['--config', 'hecate.yaml', '--format', format])
+    const { code, stdout, stderr } = await check(cwd, ['--config', 'hecate.yaml', '--format', format])
 
     t.equal(code, 1)
     t.notMatch(stdout + stderr, /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u, format)
@@ -102,11 +99,11 @@ t.test('bad usage and configuration end with exit code 2', async t => {
     { args: ['--config', 'fields.yaml'], stderr: /fields\.yaml:3: fields\.0\.evals\.user: 1:1: The function "lowr" isn't supported; the nearest name that is: "lower"/ },
     { args: ['nowhere'], stderr: /nowhere/ },
   ]) {
-    const run = await check(t, cwd, args)
+    const run = await check(cwd, args)
     t.equal(run.code, 2, args.join(' '))
     t.match(run.stderr, stderr)
   }
-  t.equal((await check(t, cwd, ['rules', '--config', 'override.yaml'])).code, 0, 'with a path the others are not read')
+  t.equal((await check(cwd, ['rules', '--config', 'override.yaml'])).code, 0, 'with a path the others are not read')
 })
 
 t.test('an app of many stanzas is checked within seconds', async t => {
@@ -115,7 +112,7 @@ t.test('an app of many stanzas is checked within seconds', async t => {
   writeFileSync(file, '')
   for (let i = 0; i < 600; i++) appendFileSync(file, GENERATIONS['savedsearches.conf'].replace('[a_rule]', `[ESCU - ${i} - Rule]\ndescription = ${'x'.repeat(5000)}`).replace('| stats', i % 2 ? '| stats' : '| nonsense'))
 
-  const { code, stdout } = await check(t, cwd, ['savedsearches.conf'])
+  const { code, stdout } = await check(cwd, ['savedsearches.conf'])
 
   t.equal(code, 1)
   t.match(stdout, /^detections: 300 ok, 0 with warnings, 300 failed\n$/m)

@@ -6,6 +6,7 @@ import { loadDetectionFiles } from '../../src/detect/load.js'
 import { readSplunkCsv } from '../../src/commands/splunk-csv.js'
 import type { TestAppOptions } from '../fixtures/app.js'
 import { FILLING_TOKEN, KEY, post, tempDir, testApp } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
 import { listen } from '../fixtures/http.js'
 import { hecate } from '../fixtures/process.js'
@@ -57,9 +58,9 @@ async function open (t: Test, options: TestAppOptions = {}) {
     },
     async compare (csv: string | Buffer, args: readonly string[] = RANGE, env: Record<string, string> = { HECATE_API_KEY: KEY }) {
       writeFileSync(join(cwd, 'rows.csv'), csv)
-      const { exited, printed } = hecate(t, ['compare', LITERAL, 'rows.csv', '--url', url, ...args], { cwd, env })
-      return { code: await exited, ...printed }
+      return command(['compare', LITERAL, 'rows.csv', '--url', url, ...args], { cwd, env })
     },
+    cwd,
   }
 }
 
@@ -84,11 +85,12 @@ t.test('rows that Splunk exports as we give them are the same, and the exit code
   const opened = await open(t)
   await opened.send(G01.events)
 
-  const { code, stdout, stderr } = await opened.compare(Buffer.from('\ufeff' + toCsv([SPLUNK_ROW])))
+  writeFileSync(join(opened.cwd, 'rows.csv'), '\ufeff' + toCsv([SPLUNK_ROW]))
+  const { exited, printed } = hecate(t, ['compare', LITERAL, 'rows.csv', '--url', opened.url, ...RANGE], { cwd: opened.cwd, env: { HECATE_API_KEY: KEY } })
 
-  t.equal(stderr, '')
-  t.equal(code, 0)
-  t.equal(stdout, [
+  t.equal(await exited, 0)
+  t.equal(printed.stderr, '')
+  t.equal(printed.stdout, [
     `${LITERAL} from 2026-03-10T10:50:00.000Z to 2026-03-10T11:50:00.000Z, 1 slot`,
     '1 same, 0 different, 0 only there, 0 only here',
     `compared: ${Object.keys(SPLUNK_ROW).join(' ')}`,

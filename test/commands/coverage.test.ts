@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import type { CoverageSlot } from '../../src/api/coverage.js'
 import { openCalendar } from '../../src/commands/coverage-calendar.js'
 import { KEY, tempDir, testApp, VIEWER_KEY } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { LITERAL } from '../fixtures/golden.js'
 import { listen } from '../fixtures/http.js'
 import { hecate } from '../fixtures/process.js'
@@ -26,8 +27,10 @@ async function open (t: Test) {
       if (work === 'owed') server.ledger.waive('none', { fromMs: 0, toMs: 0 }, { by: 'nobody', reason: 'so that what came due is owed' })
       else while (await server.ledger.turn(nowMs) <= nowMs);
     },
-    async run (args: readonly string[], env: Record<string, string> = {}) {
-      const { exited, printed } = hecate(t, [...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY, ...env } })
+    run: (args: readonly string[], env: Record<string, string> = {}) => command([...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY, ...env } }),
+    /** The same in a process of its own. */
+    async runProcess (args: readonly string[]) {
+      const { exited, printed } = hecate(t, [...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY } })
       return { code: await exited, ...printed }
     },
   }
@@ -41,7 +44,7 @@ t.test('hecate coverage shows a day as a calendar with its gaps, and ends with 1
   await server.until('12:10', 'owed')
   server.ledger.waive(LITERAL, { fromMs: at('12:00'), toMs: at('13:00') }, { by: 'ann', reason: 'a \u001b[31mtest, später' })
 
-  const { code, stdout, stderr } = await server.run(['coverage', LITERAL, ...RANGE])
+  const { code, stdout, stderr } = await server.runProcess(['coverage', LITERAL, ...RANGE])
 
   t.equal(stderr, '')
   t.equal(code, 1)
@@ -100,7 +103,7 @@ t.test('hecate waive waives one slot or a stretch, and says how many', async t =
   await server.until('12:10', 'owed')
   const reason = ['--reason', 'maintenance']
 
-  t.match(await server.run(['waive', LITERAL, '--scheduled-time', '2026-03-10T07:00:00Z', ...reason]), { code: 0, stdout: '1 slot waived\n' })
+  t.match(await server.runProcess(['waive', LITERAL, '--scheduled-time', '2026-03-10T07:00:00Z', ...reason]), { code: 0, stdout: '1 slot waived\n' })
   t.match(await server.run(['waive', LITERAL, '--earliest', '2026-03-10T08:00:00Z', '--latest', '-1h', ...reason]), { code: 0, stdout: '4 slots waived\n' })
   t.match(await server.run(['waive', LITERAL, '--scheduled-time', '2026-03-10T07:00:00Z', ...reason]), { code: 1, stdout: 'no slot there is owed or failed\n' })
   t.match(await server.run(['waive', LITERAL, '--scheduled-time', 'now', ...reason, '--key', VIEWER_KEY]), { code: 1, stderr: /asks for the role analyst/ })

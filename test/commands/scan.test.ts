@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +11,7 @@ import t from 'tap'
 import { loadDetectionFiles } from '../../src/detect/load.js'
 import type { Finding } from '../../src/finding.js'
 import { post, tempDir, testApp } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { shippedFiles } from '../fixtures/detections.js'
 import { openRandom } from '../fixtures/events.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
@@ -53,9 +55,20 @@ function makeEvents (): object[] {
   })
 }
 
-async function scan (t: Test, cwd: string, args: readonly string[], input?: string | Buffer) {
+process.env.TMPDIR = tempDir(t) // which no other test looks into
+
+const toFindings = (stdout: string) => stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Finding)
+
+async function scan (t: Test, cwd: string, args: readonly string[]) {
+  const outcome = await command(['scan', ...args], { cwd })
+  t.strictSame(readdirSync(tmpdir()).filter(name => name.startsWith('hecate-scan-')), [], 'nothing is left behind')
+  return { ...outcome, findings: () => toFindings(outcome.stdout) }
+}
+
+/** The same in a process of its own, with this on its standard input. */
+async function scanProcess (t: Test, cwd: string, args: readonly string[], input: string) {
   const tmp = join(cwd, 'tmp')
-  mkdirSync(tmp, { recursive: true })
+  mkdirSync(tmp)
   const child = spawn(process.execPath, [MAIN, 'scan', ...args], { cwd, env: { PATH: process.env.PATH, TMPDIR: tmp }, stdio: 'pipe' })
   t.teardown(() => { child.kill('SIGKILL') })
   let [stdout, stderr] = ['', '']
@@ -64,7 +77,7 @@ async function scan (t: Test, cwd: string, args: readonly string[], input?: stri
   child.stdin.on('error', () => {}).end(input)
   const [code] = await once(child, 'close') as [number | null]
   t.strictSame(readdirSync(tmp), [], 'the temporary folder is empty')
-  return { code, stdout, stderr, findings: () => stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Finding) }
+  return { code, stdout, stderr, findings: () => toFindings(stdout) }
 }
 
 /** A finding but for what is of its run alone. */
@@ -75,7 +88,7 @@ function withoutRun ({ run, created_at: created, updated_at: updated, ...finding
 t.test('findings are those of a server that got the events by HEC and ran every slot, oldest first', async t => {
   const rules = writeRules(t)
   const events = makeEvents()
-  const nowMs = Date.parse('2026-04-01T00:00:00Z')
+  const nowMs = Date.parse('2026-03-18T00:00:00Z')
   const server = await testApp(t, { nowMs, files: [...shippedFiles(), ...loadDetectionFiles({ shipped: [], paths: [rules] })] })
   const envelopes = events.map(event => toEnvelope(event as (typeof G01.events)[number], 'cisco:isovalent'))
   t.equal((await post(server, envelopes.join(''))).statusCode, 200)
@@ -105,7 +118,8 @@ t.test('findings are those of a server that got the events by HEC and ran every 
 
   writeFileSync(join(cwd, 'first.gz'), gzipSync(`${envelopes.slice(0, 200).join('\n')}\n`))
   const rest = events.slice(200).map(event => JSON.stringify(event)).join('\n')
-  const mixed = await scan(t, cwd, ['first.gz', '-', '--config', 'hecate.yaml'], rest)
+  const mixed = await scanProcess(t, cwd, ['first.gz', '-', '--config', 'hecate.yaml'], rest)
+  t.equal(mixed.code, 0, mixed.stderr)
   t.strictSame(mixed.findings().map(withoutRun), expected, 'from gzip and standard input')
 })
 
@@ -249,7 +263,7 @@ t.test('whoever reads the findings may go away', async t => {
   const cwd = tempDir(t)
   const lines = Array.from({ length: 300 }, (_, i) => LINES.map(line => line.replaceAll('web-7d4b9-x2x', `pod-${i}`))).flat()
   writeFileSync(join(cwd, 'a.log'), lines.join('\n'))
-  const run = hecate(t, ['scan', 'a.log'], { cwd })
+  const run = hecate(t, ['scan', 'a.log', '--detection', LITERAL], { cwd })
   run.child.stdout.destroy()
 
   t.equal(await run.exited, 0)

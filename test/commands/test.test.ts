@@ -5,6 +5,7 @@ import { Parser } from 'tap-parser'
 import type { Test } from 'tap'
 import t from 'tap'
 import { tempDir } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { hecate } from '../fixtures/process.js'
 import { folderOf, GENERATIONS } from '../fixtures/rules.js'
 import { parseXml } from '../fixtures/xml.js'
@@ -27,23 +28,20 @@ function ruleWith (...tests: readonly (readonly string[])[]): string {
   ].join('\n')).join('\n')}\n`
 }
 
-async function run (t: Test, cwd: string, args: readonly string[] = ['.']) {
-  const process = hecate(t, ['test', ...args], { cwd })
-  return { code: await process.exited, ...process.printed }
-}
+const run = (cwd: string, args: readonly string[] = ['.']) => command(['test', ...args], { cwd })
 
 interface Report {
   readonly detections: readonly { readonly id: string, readonly errors: readonly object[], readonly tests: readonly { readonly name: string, readonly status: string, readonly reasons: readonly string[], readonly rows: number | null, readonly duration_ms: number }[] }[]
   readonly summary: Readonly<Record<string, number>>
 }
 
-async function runJson (t: Test, cwd: string, args: readonly string[] = ['.']) {
-  const { code, stdout } = await run(t, cwd, [...args, '--format', 'json'])
+async function runJson (cwd: string, args: readonly string[] = ['.']) {
+  const { code, stdout } = await run(cwd, [...args, '--format', 'json'])
   return { code, ...JSON.parse(stdout) as Report }
 }
 
 t.test('every shipped detection has tests, and all of them pass, each within a second', async t => {
-  const { code, detections, summary } = await runJson(t, tempDir(t), [])
+  const { code, detections, summary } = await runJson(tempDir(t), [])
 
   t.equal(code, 0)
   t.match(summary, { failed: 0, not_run: 0, detections_without_tests: 0, detections_not_loaded: 0 })
@@ -79,7 +77,7 @@ for (const { what, lines, status = 'passed', reasons = [] } of [
   t.test(`a test ${status === 'passed' ? 'passes' : 'fails'} on ${what}`, async t => {
     const cwd = folderOf(t, { 'a.yml': ruleWith(lines), 'log.log': LOG })
 
-    const { code, detections } = await runJson(t, cwd)
+    const { code, detections } = await runJson(cwd)
     const [outcome] = detections[0]!.tests
 
     t.equal(code, status === 'passed' ? 0 : 1)
@@ -105,7 +103,7 @@ t.test('logs are gzip or plain, envelopes or lines, several of a test, with the 
   })
   writeFileSync(join(cwd, 'logs/a.gz'), gzipSync(LOG))
 
-  const { code, detections } = await runJson(t, cwd, ['rules'])
+  const { code, detections } = await runJson(cwd, ['rules'])
 
   t.match(detections[0]!.tests, [{ status: 'passed', reasons: [], events: 4, rows: 3 }])
   t.equal(code, 0)
@@ -120,7 +118,7 @@ t.test('what of a log can not be stored fails the test', async t => {
     'hecate.yaml': 'hec: { max_event_bytes: 1000 }\ndetections: { shipped: false }\n',
   })
 
-  const { code, detections } = await runJson(t, cwd, ['a.yml', '--config', 'hecate.yaml'])
+  const { code, detections } = await runJson(cwd, ['a.yml', '--config', 'hecate.yaml'])
 
   t.equal(code, 1)
   t.match(detections[0]!.tests.map(({ reasons }) => reasons), [
@@ -137,7 +135,7 @@ t.test('a message with a place that no row fills, and a risk object that no row 
     'log.log': LOG,
   })
 
-  const { code, detections } = await runJson(t, cwd)
+  const { code, detections } = await runJson(cwd)
 
   t.equal(code, 1)
   t.strictSame(detections.map(({ tests }) => tests[0]!.reasons), [
@@ -149,7 +147,7 @@ t.test('a message with a place that no row fills, and a risk object that no row 
 t.test('a value that looks like a place of a message is none', async t => {
   const cwd = folderOf(t, { 'a.yml': ruleWith([]), 'log.log': '{"pod":"web","user":"echo $HOME$","tool":"sh"}' })
 
-  t.equal((await run(t, cwd)).code, 0)
+  t.equal((await run(cwd)).code, 0)
 })
 
 /** One of each: passed, failed, not run, without tests, not loaded; with names and values that mean something in every format. */
@@ -168,7 +166,7 @@ function folderOfAll (t: Test): string {
 t.test('what is not run and what has no tests is counted and fails nothing; a failed test and a detection that is not loaded do', async t => {
   const cwd = folderOfAll(t)
 
-  const { code, detections, summary } = await runJson(t, cwd)
+  const { code, detections, summary } = await runJson(cwd)
 
   t.equal(code, 1)
   t.strictSame(summary, { passed: 1, failed: 1, not_run: 1, detections_without_tests: 1, detections_not_loaded: 1 })
@@ -180,13 +178,14 @@ t.test('what is not run and what has no tests is counted and fails nothing; a fa
     { id: 'e_broken', errors: 1, statuses: [] },
   ])
   t.strictSame(detections[2]!.tests[0]!.reasons, ['https://example.com/log.log is not fetched'])
-  t.equal((await run(t, cwd, ['a_passed.yml', 'c_url.yml', 'd_none.yml'])).code, 0)
+  t.equal((await run(cwd, ['a_passed.yml', 'c_url.yml', 'd_none.yml'])).code, 0)
 })
 
 t.test('the text says what failed and why', async t => {
-  const { code, stdout } = await run(t, folderOfAll(t))
+  const { exited, printed } = hecate(t, ['test', '.'], { cwd: folderOfAll(t) })
 
-  t.equal(code, 1)
+  t.equal(await exited, 1)
+  const { stdout } = printed
   t.match(stdout, /^passed {4}a_passed: test 1 \(\d+ ms\)\nfailed {4}b_failed: .* \(\d+ ms\)\n {4}expected 1 row, found 3 rows\n {4}a row that is not expected:\n {6}\+ pod: /)
   t.match(stdout, /^not run {3}c_url: test 1\n {4}https:\/\/example\.com\/log\.log is not fetched\nno tests {2}d_none\nfailed {4}e_broken: the detection can not be loaded\n {4}.*e_broken\.yml\n {4}10:25: search: The command "nonsense" isn't supported/m)
   t.match(stdout, /\n\ntests: 1 passed, 1 failed, 1 not run; detections: 1 without tests, 1 not loaded\n$/)
@@ -195,13 +194,13 @@ t.test('the text says what failed and why', async t => {
 t.test('no report lets anything of a file or an event reach a terminal', async t => {
   const cwd = folderOfAll(t)
   for (const format of ['text', 'json', 'junit', 'tap']) {
-    const { stdout } = await run(t, cwd, ['.', '--format', format])
+    const { stdout } = await run(cwd, ['.', '--format', format])
     t.notMatch(stdout, /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u, format)
   }
 })
 
 t.test('the JUnit report has a suite for each detection and a case for each test', async t => {
-  const { stdout } = await run(t, folderOfAll(t), ['.', '--format', 'junit'])
+  const { stdout } = await run(folderOfAll(t), ['.', '--format', 'junit'])
 
   const root = parseXml(stdout)
 
@@ -219,7 +218,7 @@ t.test('the JUnit report has a suite for each detection and a case for each test
 })
 
 t.test('the TAP report is TAP 14', async t => {
-  const { stdout } = await run(t, folderOfAll(t), ['.', '--format', 'tap'])
+  const { stdout } = await run(folderOfAll(t), ['.', '--format', 'tap'])
   const points: { ok: boolean, id: number, name: string, skip: boolean | string, diag: { message?: string } | null }[] = []
   const parser = new Parser({ strict: true })
   parser.on('assert', (point: typeof points[number]) => { points.push(point) })
@@ -240,19 +239,16 @@ t.test('the TAP report is TAP 14', async t => {
 t.test('broken tests are a warning of the detection, which runs all the same', async t => {
   const cwd = folderOf(t, { 'a.yml': `${RULE}tests:\n  - name: no data\n`, 'b.yml': `${RULE}tests: 7\n` })
 
-  const { code, printed } = await (async () => {
-    const process = hecate(t, ['check', '.', '--format', 'json'], { cwd })
-    return { code: await process.exited, printed: process.printed }
-  })()
+  const { code, stdout } = await command(['check', '.', '--format', 'json'], { cwd })
 
   t.equal(code, 0)
-  t.match(JSON.parse(printed.stdout), {
+  t.match(JSON.parse(stdout), {
     detections: [
       { status: 'warnings', errors: [], warnings: [{ message: /^tests\.0\.attack_data: /, line: 24 }] },
       { status: 'warnings', errors: [], warnings: [{ message: 'tests: expected a list of tests' }] },
     ]
   })
-  t.match(await runJson(t, cwd), { code: 1, detections: [{ tests: [{ name: 'no data', status: 'failed' }] }, { tests: [{ name: 'tests', status: 'failed' }] }] })
+  t.match(await runJson(cwd), { code: 1, detections: [{ tests: [{ name: 'no data', status: 'failed' }] }, { tests: [{ name: 'tests', status: 'failed' }] }] })
 })
 
 t.test('bad usage and configuration end with exit code 2', async t => {
@@ -262,7 +258,7 @@ t.test('bad usage and configuration end with exit code 2', async t => {
     { args: ['--config', 'bad.yaml'], stderr: /detections\.path: unknown key/ },
     { args: ['nowhere'], stderr: /nowhere/ },
   ]) {
-    const outcome = await run(t, cwd, args)
+    const outcome = await run(cwd, args)
     t.equal(outcome.code, 2, args.join(' '))
     t.match(outcome.stderr, stderr)
   }

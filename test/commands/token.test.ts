@@ -3,18 +3,19 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
 import { tempDir } from '../fixtures/app.js'
+import { command } from '../fixtures/command.js'
 import { hecate, printedBy } from '../fixtures/process.js'
 
-interface Run { readonly code: number | null, readonly stdout: string, readonly stderr: string }
+const token = (cwd: string, args: readonly string[], env: Record<string, string> = {}) => command(['token', ...args], { cwd, env })
 
-/** Runs `hecate token …` to its end. */
-async function token (t: Test, cwd: string, args: readonly string[], env: Record<string, string> = {}): Promise<Run> {
+/** The same in a process of its own. */
+async function tokenProcess (t: Test, cwd: string, args: readonly string[], env: Record<string, string> = {}) {
   const run = hecate(t, ['token', ...args], { cwd, env })
   return { code: await run.exited, ...run.printed }
 }
 
-async function listed (t: Test, cwd: string, args: readonly string[] = []): Promise<{ name: string, requests: number, events: number }[]> {
-  const { stdout } = await token(t, cwd, ['list', '--format', 'json', ...args])
+async function listed (cwd: string, args: readonly string[] = []): Promise<{ name: string, requests: number, events: number }[]> {
+  const { stdout } = await token(cwd, ['list', '--format', 'json', ...args])
   return (JSON.parse(stdout) as { tokens: { name: string, requests: number, events: number }[] }).tokens
 }
 
@@ -30,16 +31,16 @@ t.test('a running server takes events of an added token, and no more once it is 
   const cwd = tempDir(t)
   const server = hecate(t, ['serve', '--listen-port', '0'], { cwd })
   const [, url = ''] = await printedBy(server, /"url":"([^"]+)"/)
-  const added = await token(t, cwd, ['add', 'forwarder', '--index', 'metrics'])
+  const added = await tokenProcess(t, cwd, ['add', 'forwarder', '--index', 'metrics'])
   t.equal(added.code, 0, added.stderr)
   t.match(added.stdout, /^[0-9a-f-]{36}\n$/, 'the secret alone, for $(…)')
   const secret = added.stdout.trim()
 
   t.equal(await sendUntil(url, secret, 0), 200)
-  t.equal((await token(t, cwd, ['revoke', 'forwarder'])).code, 0)
+  t.equal((await tokenProcess(t, cwd, ['revoke', 'forwarder'])).code, 0)
   t.equal(await sendUntil(url, secret, 4), 403)
 
-  t.match((await listed(t, cwd)).map(({ name }) => name), ['first'])
+  t.match((await listed(cwd)).map(({ name }) => name), ['first'])
   server.child.kill('SIGTERM')
   t.equal(await server.exited, 0)
   t.notMatch(server.printed.stdout, secret)
@@ -47,20 +48,20 @@ t.test('a running server takes events of an added token, and no more once it is 
 
 t.test('what a token was used for is there after the server has ended', async t => {
   const cwd = tempDir(t)
-  const secret = (await token(t, cwd, ['add', 'forwarder'])).stdout.trim()
+  const secret = (await token(cwd, ['add', 'forwarder'])).stdout.trim()
   const server = hecate(t, ['serve', '--listen-port', '0'], { cwd })
   const [, url = ''] = await printedBy(server, /"url":"([^"]+)"/)
   t.equal(await sendUntil(url, secret, 0), 200)
   server.child.kill('SIGTERM')
   await server.exited
 
-  t.match(await listed(t, cwd), [{ name: 'forwarder', requests: 1, events: 1, last_used_at: String }])
-  t.match((await token(t, cwd, ['list'])).stdout, /^forwarder +added +enabled +main +any +no +20\S+Z +20\S+Z +1 +1$/m)
+  t.match(await listed(cwd), [{ name: 'forwarder', requests: 1, events: 1, last_used_at: String }])
+  t.match((await token(cwd, ['list'])).stdout, /^forwarder +added +enabled +main +any +no +20\S+Z +20\S+Z +1 +1$/m)
 })
 
 t.test('a token can be added before the first start, which then makes none', async t => {
   const cwd = tempDir(t)
-  const added = await token(t, cwd, ['add', 'forwarder', '--data-dir', 'own'])
+  const added = await token(cwd, ['add', 'forwarder', '--data-dir', 'own'])
   t.equal(added.code, 0, added.stderr)
   t.equal(statSync(join(cwd, 'own')).mode & 0o777, 0o700)
 
@@ -74,13 +75,13 @@ t.test('a token can be added before the first start, which then makes none', asy
 
 t.test('all settings of a token can be given', async t => {
   const cwd = tempDir(t)
-  const run = await token(t, cwd, [
+  const run = await token(cwd, [
     'add', 'all', '--index', 'main', '--indexes', 'main,metrics', '--sourcetype', 'st', '--source', 'src', '--host', 'h', '--ack', '--query-string-auth',
     '--default', 'cluster_name=prod', '--default', 'query=a=b',
   ])
 
   t.equal(run.code, 0, run.stderr)
-  t.match(await listed(t, cwd), [{
+  t.match(await listed(cwd), [{
     name: 'all', origin: 'added', enabled: true, index: 'main', indexes: ['main', 'metrics'], sourcetype: 'st', source: 'src', host: 'h', ack: true,
     query_string_auth: true, defaults: { cluster_name: 'prod', query: 'a=b' }, last_used_at: null, requests: 0, events: 0,
   }])
@@ -90,9 +91,9 @@ t.test('a secret that senders have already comes from the environment, a file or
   const cwd = tempDir(t)
   writeFileSync(join(cwd, 'secret'), 'from-a-file\n')
   const runs = await Promise.all([
-    token(t, cwd, ['add', 'a', '--token', 'env:SPLUNK_TOKEN'], { SPLUNK_TOKEN: 'from-the-environment' }),
-    token(t, cwd, ['add', 'b', '--token', 'file:secret']),
-    token(t, cwd, ['add', 'c', '--token', 'plain']),
+    tokenProcess(t, cwd, ['add', 'a', '--token', 'env:SPLUNK_TOKEN'], { SPLUNK_TOKEN: 'from-the-environment' }),
+    tokenProcess(t, cwd, ['add', 'b', '--token', 'file:secret']),
+    tokenProcess(t, cwd, ['add', 'c', '--token', 'plain']),
   ])
   t.strictSame(runs.map(({ code, stdout }) => [code, stdout]), [[0, ''], [0, ''], [0, '']])
 
@@ -135,15 +136,15 @@ const REFUSED = [
 t.test('what makes no sense ends with exit code 2, what can not be done with 1, and neither changes anything', async t => {
   const cwd = tempDir(t)
   writeFileSync(join(cwd, 'hecate.yaml'), CONFIG)
-  await token(t, cwd, ['add', 'taken', '--token', 'taken-secret', '--config', 'hecate.yaml'])
-  const runs = await Promise.all(REFUSED.map(({ args }) => token(t, cwd, args, { HECATE_CONFIG: 'hecate.yaml' })))
+  await token(cwd, ['add', 'taken', '--token', 'taken-secret', '--config', 'hecate.yaml'])
+  const runs = await Promise.all(REFUSED.map(({ args }) => token(cwd, args, { HECATE_CONFIG: 'hecate.yaml' })))
 
   REFUSED.forEach(({ what, code, stderr }, i) => {
     t.equal(runs[i]!.code, code, what)
     t.match(runs[i]!.stderr, stderr, what)
     t.equal(runs[i]!.stdout, '', what)
   })
-  const { stdout } = await token(t, cwd, ['list', '--config', 'hecate.yaml'])
+  const { stdout } = await token(cwd, ['list', '--config', 'hecate.yaml'])
   t.strictSame(stdout.split('\n').slice(2).map(row => row.split(/ {2,}/).slice(0, 5)), [
     ['other', 'configuration', 'enabled', 'main', 'any'], ['set', 'configuration', 'disabled', 'own', 'any'], ['taken', 'added', 'enabled', 'main', 'any'], [''],
   ])
@@ -152,10 +153,10 @@ t.test('what makes no sense ends with exit code 2, what can not be done with 1, 
 
 t.test('an empty data folder has no tokens; help makes none', async t => {
   const cwd = tempDir(t)
-  const help = await token(t, cwd, ['add', '--help'])
+  const help = await token(cwd, ['add', '--help'])
   t.match(help.stdout, /^usage: hecate token add/)
   t.notOk(existsSync(join(cwd, 'data')))
 
-  t.match(await token(t, cwd, ['list']), { code: 0, stdout: /^there are no tokens in .*data\n$/ })
-  t.strictSame(await listed(t, cwd), [])
+  t.match(await token(cwd, ['list']), { code: 0, stdout: /^there are no tokens in .*data\n$/ })
+  t.strictSame(await listed(cwd), [])
 })

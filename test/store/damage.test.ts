@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, cpSync, existsSync, openSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Test } from 'tap'
@@ -20,8 +20,8 @@ async function open (t: Test, dataDir: string) {
   return { events, damages }
 }
 
-/** Leaves a folder with events of two days, 300 each: of the first day, at some time before noon, and of the next. */
-async function fill (t: Test): Promise<string> {
+/** A folder with events of two days, 300 each: of the first day, at some time before noon, and of the next. */
+async function makeFilled (t: Test): Promise<string> {
   const dataDir = tempDir(t)
   const events = await openTestEvents(dataDir)
   for (const day of [0, 1]) {
@@ -29,6 +29,15 @@ async function fill (t: Test): Promise<string> {
     await append(events, Array.from({ length: 300 }, (_, n) => ({ event: { n, padding: 'x'.repeat(100) }, host: `host-${day}-${n}`, time: arrivalMs / 1000 - n })), arrivalMs)
   }
   await events.close()
+  return dataDir
+}
+
+const FILLED = await makeFilled(t)
+
+/** A copy of it, to be damaged. */
+function fill (t: Test): string {
+  const dataDir = tempDir(t)
+  cpSync(FILLED, dataDir, { recursive: true })
   return dataDir
 }
 
@@ -77,7 +86,7 @@ const AT_START: readonly { readonly what: string, readonly damage: (path: string
 
 for (const { what, damage, reason } of AT_START) {
   t.test(`${what} is set aside at the start, and the others go on`, async t => {
-    const dataDir = await fill(t)
+    const dataDir = fill(t)
     damage(pathOf(dataDir, `${DAY}.db`))
 
     const { events, damages } = await open(t, dataDir)
@@ -93,7 +102,7 @@ for (const { what, damage, reason } of AT_START) {
 }
 
 t.test('a partition that was set aside stays so: it is told once, and its day goes on in further files', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   for (const name of [DAY, '2026-03-11']) writeFileSync(pathOf(dataDir, `${name}.db`), 'x'.repeat(5000))
   const first = await open(t, dataDir)
   t.equal(first.damages.length, 2)
@@ -111,7 +120,7 @@ t.test('a partition that was set aside stays so: it is told once, and its day go
 })
 
 t.test('the WAL of a damaged partition goes with it, where a stop came between at the next start', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   renameSync(pathOf(dataDir, `${DAY}.db`), pathOf(dataDir, `${DAY}.damaged`))
   writeFileSync(pathOf(dataDir, `${DAY}.db-wal`), 'the last events')
 
@@ -121,7 +130,7 @@ t.test('the WAL of a damaged partition goes with it, where a stop came between a
 })
 
 t.test('a start that would put a damaged partition over another says so and changes nothing', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   writeFileSync(pathOf(dataDir, `${DAY}.db`), 'x'.repeat(5000))
   writeFileSync(pathOf(dataDir, `${DAY}.damaged`), 'the first')
 
@@ -143,7 +152,7 @@ const IN_SEARCHES: readonly { readonly what: string, readonly damage: (path: str
 
 for (const { what, damage } of IN_SEARCHES) {
   t.test(`a search that meets damage of ${what} is unavailable; the next goes on without the partition and says so`, async t => {
-    const dataDir = await fill(t)
+    const dataDir = fill(t)
     damage(pathOf(dataDir, `${DAY}.db`))
     const { events, damages } = await open(t, dataDir)
     const text = '* | table host n'
@@ -164,7 +173,7 @@ for (const { what, damage } of IN_SEARCHES) {
 }
 
 t.test('where a search finds the open partition damaged, events go on in a further file', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   change(pathOf(dataDir, '2026-03-11.db'), 'UPDATE block SET data = ? WHERE first_id = 301', Buffer.alloc(1000, 7))
   const { events } = await open(t, dataDir)
   await append(events, [{ event: 'before' }], ARRIVAL_MS + DAY_MS)
@@ -180,7 +189,7 @@ t.test('where a search finds the open partition damaged, events go on in a furth
 
 t.test('a commit that finds its partition damaged stores nothing; the next is in a further file', async t => {
   for (const table of ['dictionary_field_value_idx', 'block_min_time_us_idx', 'partition']) {
-    const dataDir = await fill(t)
+    const dataDir = fill(t)
     const { events, damages } = await open(t, dataDir)
     spoilTable(pathOf(dataDir, '2026-03-11.db'), table) // behind the start's back
     const request = () => requestOf([{ event: 'more', host: 'a new one' }], ARRIVAL_MS + DAY_MS)
@@ -195,7 +204,7 @@ t.test('a commit that finds its partition damaged stores nothing; the next is in
 })
 
 t.test('a merge of blocks that meets damage sets the partition aside', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   change(pathOf(dataDir, '2026-03-11.db'), 'UPDATE block SET data = (SELECT data FROM block WHERE first_id = 301) WHERE first_id > 301')
   const { events, damages } = await open(t, dataDir)
 
@@ -207,7 +216,7 @@ t.test('a merge of blocks that meets damage sets the partition aside', async t =
 })
 
 t.test('a partition of the day before that is damaged costs one commit, where re-sends are looked for in it', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   spoilTable(pathOf(dataDir, `${DAY}.db`), 'resend_hash_idx')
   const events = await openTestEvents(dataDir, { resendWindowUs: DAY_MS * 1000 })
   t.teardown(() => events.close())
@@ -219,7 +228,7 @@ t.test('a partition of the day before that is damaged costs one commit, where re
 })
 
 t.test('finding events fails once as a search does', async t => {
-  const dataDir = await fill(t)
+  const dataDir = fill(t)
   spoilTable(pathOf(dataDir, `${DAY}.db`), 'block')
   const { events } = await open(t, dataDir)
 
