@@ -97,7 +97,7 @@ async function writeCoverage (api: ApiClient, ids: readonly string[], asked: Ran
     if (format === 'calendar') {
       const style = styleOf(context)
       const text = [...all.length > 0 ? [''] : [], ...await formatCoverage(api, first, style)].join('\n')
-      await write([`${style.isUnicode ? text : text.replace(/[^\n\x20-\x7e]/gu, '?')}\n`], context)
+      await write([`${style.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?')}\n`], context)
     }
     const { slots, ...rest } = first
     all.push(rest)

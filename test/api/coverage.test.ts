@@ -101,6 +101,26 @@ t.test('a new schedule whose windows do not meet those before is told', async t 
   t.strictSame(gapsOf(await read(server, today('06:00', '11:00'))), ['07:50 08:40 schedule_edit', '09:00 09:40 window_shorter_than_period', '10:00 10:40 window_shorter_than_period'])
 })
 
+t.test('a slot that a backfill evaluates over another window covers nothing of that before it is done', async t => {
+  const server = await open(t)
+  await server.until('12:10')
+  await server.patch({ schedule: { earliest: '-3h@m', latest: '-10m@m' } })
+  const { hash: definitionHash, windowOf } = server.detections.get(LITERAL).compiled!
+  const covered = async () => (await read(server, today('04:00', '11:50'))).totals.covered_seconds / 60
+  const before = await covered()
+
+  server.failing(true)
+  const { failure } = (await server.ledger.backfill(LITERAL, { slotMs: at('07:00'), definitionHash, window: windowOf(at('07:00')) }, { id: 'a-backfill', ran: () => {} }))!
+  const failed = await read(server, today('04:00', '11:50'))
+  server.failing(false)
+  await server.ledger.backfill(LITERAL, { slotMs: at('07:00'), definitionHash, window: windowOf(at('07:00')) }, { id: 'a-backfill', ran: () => {} })
+
+  t.ok(failure)
+  t.equal(before, 360)
+  t.strictSame(gapsOf(failed), ['04:00 06:50 failed'])
+  t.equal(await covered(), 470)
+})
+
 t.test('slots that a detection lacks are gaps, and are listed with the others', async t => {
   const server = await open(t)
   await server.until('10:10')

@@ -80,8 +80,11 @@ export function openLedgerStore (db: Database.Database) {
     ON CONFLICT (detection_id, slot_ms) DO NOTHING
   `)
   const makeScheduled = db.prepare<[string, number]>("UPDATE slot SET origin = 'schedule' WHERE detection_id = ? AND slot_ms = ?")
+  const isSameWindow = 'earliest_us = @earliestUs AND latest_us = @latestUs'
+  // Another window has not been evaluated, though the one before was.
   const redefine = db.prepare(`
-    UPDATE slot SET definition_hash = @definitionHash, earliest_us = @earliestUs, latest_us = @latestUs, origin = iif(origin = 'manual', 'backfill', origin)
+    UPDATE slot SET definition_hash = @definitionHash, earliest_us = @earliestUs, latest_us = @latestUs, origin = iif(origin = 'manual', 'backfill', origin),
+      first_done_ms = iif(${isSameWindow}, first_done_ms, NULL), done_ms = iif(${isSameWindow}, done_ms, NULL)
     WHERE detection_id = @detectionId AND slot_ms = @slotMs
   `)
   const setWindow = db.prepare('UPDATE slot SET earliest_us = @earliestUs, latest_us = @latestUs WHERE detection_id = @detection_id AND slot_ms = @slot_ms')
