@@ -55,7 +55,7 @@ export async function coverage (context: CommandContext): Promise<number> {
     const { ids, range } = positionals.length > 0 ? { ids: positionals, range: { earliest, latest } } : await allDetections(api, { earliest, latest })
     return format === 'csv' ? await writeCsv(api, ids, range, context) : await writeCoverage(api, ids, range, format, context)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 0 // whoever reads has seen enough
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 2 // whoever reads has seen enough; the rest may have gaps
     if (error instanceof ApiError) throw new UsageError(error.message, { cause: error })
     throw error
   }
@@ -125,7 +125,7 @@ async function write (text: Iterable<string> | AsyncIterable<string>, { stdout }
 
 /** A file gets every byte. On a terminal nothing of it acts. */
 async function * fitFor ({ isTTY }: Output, text: AsyncIterable<string>): AsyncGenerator<string> {
-  for await (const part of text) yield isTTY ? part.split('\r\n').map(escapeControls).join('\n') : part
+  for await (const part of text) yield isTTY ? part.split('\n').map(line => escapeControls(line.replace(/\r$/, ''))).join('\n') : part
 }
 
 async function * withoutFirstLine (text: AsyncIterable<string>): AsyncGenerator<string> {

@@ -19,6 +19,7 @@ async function open (t: Test) {
   const url = `http://127.0.0.1:${await listen(server)}`
   const cwd = tempDir(t)
   server.ledger.complete(nowMs)
+  const start = (args: readonly string[]) => hecate(t, [...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY } })
   return {
     ...server,
     /** What came due until then is evaluated, or only owed. */
@@ -29,8 +30,9 @@ async function open (t: Test) {
     },
     run: (args: readonly string[], env: Record<string, string> = {}) => command([...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY, ...env } }),
     /** The same in a process of its own. */
+    start,
     async runProcess (args: readonly string[]) {
-      const { exited, printed } = hecate(t, [...args, '--url', url], { cwd, env: { HECATE_API_KEY: KEY } })
+      const { exited, printed } = start(args)
       return { code: await exited, ...printed }
     },
   }
@@ -108,6 +110,15 @@ t.test('hecate waive waives one slot or a stretch, and says how many', async t =
   t.match(await server.run(['waive', LITERAL, '--scheduled-time', '2026-03-10T07:00:00Z', ...reason]), { code: 1, stdout: 'no slot there is owed or failed\n' })
   t.match(await server.run(['waive', LITERAL, '--scheduled-time', 'now', ...reason, '--key', VIEWER_KEY]), { code: 1, stderr: /asks for the role analyst/ })
   t.match(await server.run(['waive', 'none', '--scheduled-time', 'now', ...reason]), { code: 1, stderr: /no such detection/ })
+})
+
+t.test('a reader that leaves before the end is told nothing of what it has not seen', async t => {
+  const server = await open(t)
+  await server.until('12:10')
+  const { child, exited } = server.start(['coverage', LITERAL, ...RANGE])
+  child.stdout.destroy()
+
+  t.equal(await exited, 2)
 })
 
 const BAD_USAGE: readonly (readonly [readonly string[], RegExp])[] = [
