@@ -40,6 +40,9 @@ type Reply = z.infer<typeof Coverage>
 type Whole = Required<Reply>
 interface Range { readonly earliest?: string | undefined, readonly latest?: string | undefined }
 
+/** Slots that the API gives at a time. */
+const PAGE = '1000'
+
 /** Gaps of one detection that a terminal shows. */
 const MAX_SHOWN = 20
 
@@ -53,12 +56,31 @@ export async function coverage (context: CommandContext): Promise<number> {
   const api = toApiClient(values, context)
   try {
     const { ids, range } = positionals.length > 0 ? { ids: positionals, range: { earliest, latest } } : await allDetections(api, { earliest, latest })
-    return format === 'csv' ? await writeCsv(api, ids, range, context) : await writeCoverage(api, ids, range, format, context)
+    return await write(api, ids, range, format, context) ? 0 : 1
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 2 // whoever reads has seen enough; the rest may have gaps
     if (error instanceof ApiError) throw new UsageError(error.message, { cause: error })
     throw error
   }
+}
+
+/** Whether all is covered of all that was written. */
+async function write (api: ApiClient, ids: readonly string[], asked: Range, format: 'calendar' | 'csv' | 'json', context: CommandContext): Promise<boolean> {
+  let range = asked
+  let isCovered = true
+  async function * firstPages (limit: string): AsyncGenerator<Whole> {
+    for (const id of ids) {
+      const first = await readPage(api, id, range, { limit }) as Whole
+      range = first.window // relative times mean the same for all
+      isCovered &&= !hasGaps(first)
+      yield first
+    }
+  }
+  const text = format === 'calendar'
+    ? toCalendars(api, firstPages(PAGE), styleOf(context))
+    : format === 'json' ? toJson(firstPages('1')) : fitFor(context.stdout, toCsv(api, firstPages('1')))
+  await pipeline(Readable.from(text), context.stdout, { end: false })
+  return isCovered
 }
 
 /** The range is as times then: relative ones mean the same for all calls. */
@@ -86,41 +108,28 @@ function toQuery (values: Readonly<Record<string, string | undefined>>): string 
   return new URLSearchParams(Object.entries(values).flatMap(([name, value]): [string, string][] => value === undefined ? [] : [[name, value]])).toString()
 }
 
-async function writeCoverage (api: ApiClient, ids: readonly string[], asked: Range, format: 'calendar' | 'json', context: CommandContext): Promise<number> {
+async function * toCalendars (api: ApiClient, pages: AsyncIterable<Whole>, style: TerminalStyle): AsyncGenerator<string> {
+  let before = ''
+  for await (const first of pages) {
+    const text = (await formatCoverage(api, first, style)).join('\n')
+    yield `${before}${style.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?')}\n`
+    before = '\n'
+  }
+}
+
+async function * toJson (pages: AsyncIterable<Whole>): AsyncGenerator<string> {
   const all: Omit<Whole, 'slots'>[] = []
-  let range = asked
-  let isCovered = true
-  for (const id of ids) {
-    const first = await readPage(api, id, range, { limit: format === 'json' ? '1' : '1000' }) as Whole
-    range = first.window
-    isCovered &&= !hasGaps(first)
-    if (format === 'calendar') {
-      const style = styleOf(context)
-      const text = [...all.length > 0 ? [''] : [], ...await formatCoverage(api, first, style)].join('\n')
-      await write([`${style.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?')}\n`], context)
-    }
-    const { slots, ...rest } = first
-    all.push(rest)
-  }
-  if (format === 'json') await write([formatJson(all)], context)
-  return isCovered ? 0 : 1
+  for await (const { slots, ...rest } of pages) all.push(rest)
+  yield formatJson(all)
 }
 
-async function writeCsv (api: ApiClient, ids: readonly string[], asked: Range, context: CommandContext): Promise<number> {
-  let range = asked
-  let isCovered = true
-  for (const [i, id] of ids.entries()) {
-    const first = await readPage(api, id, range, { limit: '1' }) as Whole
-    range = first.window
-    isCovered &&= !hasGaps(first)
-    const text = api.text(`${pathOf(id)}?${toQuery({ ...range, format: 'csv' })}`)
-    await write(fitFor(context.stdout, i === 0 ? text : withoutFirstLine(text)), context)
+async function * toCsv (api: ApiClient, pages: AsyncIterable<Whole>): AsyncGenerator<string> {
+  let isFirst = true
+  for await (const { detection_id: id, window } of pages) {
+    const text = api.text(`${pathOf(id)}?${toQuery({ ...window, format: 'csv' })}`)
+    yield * isFirst ? text : withoutFirstLine(text)
+    isFirst = false
   }
-  return isCovered ? 0 : 1
-}
-
-async function write (text: Iterable<string> | AsyncIterable<string>, { stdout }: CommandContext): Promise<void> {
-  await pipeline(Readable.from(text), stdout, { end: false })
 }
 
 /** A file gets every byte. On a terminal nothing of it acts. */
@@ -159,7 +168,7 @@ async function formatCoverage (api: ApiClient, first: Whole, style: TerminalStyl
   const { detection_id: id, time_zone: timeZone, window, summary, gaps, more_gaps: moreGaps } = first
   const spanDays = (Date.parse(window.latest) - Date.parse(window.earliest)) / 86_400_000
   const calendar = openCalendar(timeZone, first.slots.items, spanDays, style)
-  for (let page: Reply = first; ; page = await readPage(api, id, window, { limit: '1000', cursor: page.slots.next_cursor })) {
+  for (let page: Reply = first; ; page = await readPage(api, id, window, { limit: PAGE, cursor: page.slots.next_cursor })) {
     for (const slot of page.slots.items) calendar.add(slot)
     if (page.slots.next_cursor === null) break
   }

@@ -90,6 +90,7 @@ t.test('without a name all detections are shown, as text, JSON and CSV', async t
   const csv = await server.run(['coverage', ...RANGE, '--format', 'csv'])
 
   t.strictSame([text.code, json.code, csv.code], [1, 1, 1])
+  t.strictSame([text.stderr, json.stderr, csv.stderr], ['', '', ''])
   for (const id of ids) t.match(text.stdout, `${id}, slots by scheduled time`)
   const all = JSON.parse(json.stdout) as { detection_id: string, totals: { states: object }, gaps: object[], slots?: object }[]
   t.strictSame(all.map(({ detection_id: id }) => id), ids)
