@@ -36,10 +36,10 @@ export function openCoverageReader ({ detectionStore, definitions, ledgerStore }
     return { fromMs: Math.min(...times.map(({ fromMs }) => fromMs)), toMs: Math.max(...times.map(({ toMs }) => toMs)) }
   }
 
-  /** With those on the schedule that are nearest on both sides, or all from the first on. */
+  /** With those on the schedule that are nearest on both sides. Where the ledger has none there, with all that came due. */
   function slotsAround (id: string, { fromMs, toMs }: { readonly fromMs: number, readonly toMs: number }, context: CoverageContext): Generator<CoverageSlot> {
     const { beforeMs, afterMs } = ledgerStore.around(id, { fromMs, toMs })
-    const times = { fromMs: Math.min(fromMs, beforeMs ?? context.periods[0]?.from_ms ?? fromMs), toMs: Math.max(toMs, (afterMs ?? -Infinity) + 1) }
+    const times = { fromMs: Math.min(fromMs, beforeMs ?? context.periods[0]?.from_ms ?? fromMs), toMs: Math.max(toMs, (afterMs ?? context.nowMs) + 1) }
     return withMissing(ledgerStore.between(id, times.fromMs, times.toMs), times, context)
   }
 

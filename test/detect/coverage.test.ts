@@ -112,6 +112,11 @@ const CASES: readonly Case[] = [
   { what: 'not due yet, just enabled', periods: [{ fromMs: at('12:10'), toMs: null, schedule: HOURLY }], now: '12:20', range: ['08:00', '14:00'], gaps: ['08:00 12:00 before_first_enabled', '12:00 14:00 not_due_yet'] },
   { what: 'come due this moment, and not in the ledger yet', periods: always(HOURLY), outcome: became({ '12:00': null }), now: '12:00', range: ['10:00', '12:00'], gaps: ['11:00 12:00 owed'], totals: { states: { owed: 1, missing: 0 } } },
   { what: 'a slot that the ledger lacks', periods: always(HOURLY), outcome: became({ '09:00': null }), range: ['07:00', '12:00'], gaps: ['08:00 09:00 missing'], totals: { slots: 5, states: { missing: 1 }, evaluated: 4 } },
+  {
+    what: 'far behind the range a slot that the ledger lacks', now: '2026-03-12T00:00:00Z',
+    periods: [{ fromMs: at('06:30'), toMs: at('08:01'), schedule: HOURLY }, { fromMs: at('08:01'), toMs: at('2026-03-11T03:00:00Z'), schedule: { ...SHORT, cron: DAILY.cron } }],
+    outcome: became({ '2026-03-11T02:30:00Z': null }), range: ['07:00', '08:30'], gaps: ['08:00 08:30 schedule_edit'],
+  },
   { what: 'the last slot that a period lacks', periods: [{ fromMs: at('06:30'), toMs: at('09:30'), schedule: HOURLY }], outcome: became({ '09:00': null }), range: ['07:00', '12:00'], gaps: ['08:00 09:00 missing', '09:00 12:00 disabled'] },
   { what: 'overlapping windows: another slot covers a stretch', periods: always(OVERLAPPING), outcome: became({ '09:00': { state: 'failed' }, '12:00': { state: 'owed' }, '13:00': { state: 'waived', waived_by: 'a', waived_reason: 'b' } }), now: '14:30', range: ['06:00', '12:50'], gaps: ['10:50 11:50 owed'] },
   { what: 'a stretch that is failed, owed and waived is failed', periods: always({ ...HOURLY, earliest: '-3h' }), outcome: became({ '09:00': waivedBy('a', 'b'), '10:00': { state: 'failed' }, '11:00': { state: 'owed' }, '12:00': { state: 'owed' }, '13:00': { state: 'owed' } }), now: '13:30', range: ['07:00', '13:00'], gaps: ['08:00 10:00 failed', '10:00 13:00 owed'] },
