@@ -194,8 +194,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     report: {
       slot: countBackfillSlot,
       failed: ({ id, detection_id }, slot_ms, err) => { log.error({ err, backfill_id: id, detection_id, slot_ms }, 'a slot of a backfill failed') },
-      ended: ({ id, detection_id, state, done_slots, created, revised, gone, error }) => {
-        log[state === 'failed' ? 'error' : 'info']({ backfill_id: id, detection_id, state, slots: done_slots, created, revised, gone, reason: error }, 'a backfill has ended')
+      ended: ({ id, detection_id, state, done_slots, created, throttled, revised, gone, error }) => {
+        log[state === 'failed' ? 'error' : 'info']({ backfill_id: id, detection_id, state, slots: done_slots, created, throttled, revised, gone, reason: error }, 'a backfill has ended')
       },
     },
   })

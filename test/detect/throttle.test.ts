@@ -15,14 +15,14 @@ const at = (time: string) => Date.parse(`2026-03-10T${time}Z`)
 /** Each slot looks at the day before it, so what happened once is found again at every slot. */
 const SEARCH = 'sourcetype=st | stats count BY pod tool | sort 0 pod tool'
 
-interface Suppression { readonly period?: string, readonly fields?: string, readonly digest?: 0 | 1, readonly search?: string }
+interface Suppression { readonly period?: string, readonly fields?: string, readonly digest?: 0 | 1, readonly search?: string, readonly earliest?: string, readonly latest?: string }
 
-function stanza ({ period = '3600s', fields = 'pod', digest = 1, search = SEARCH }: Suppression = {}): string {
+function stanza ({ period = '3600s', fields = 'pod', digest = 1, search = SEARCH, earliest = '-1d', latest = 'now' }: Suppression = {}): string {
   return `[${ID}]
 search = ${search}
 cron_schedule = 0 * * * *
-dispatch.earliest_time = -1d
-dispatch.latest_time = now
+dispatch.earliest_time = ${earliest}
+dispatch.latest_time = ${latest}
 action.risk.param._risk_message = $tool$ in $pod$
 action.risk.param._risk = [{"risk_object_field": "pod", "risk_object_type": "system", "risk_score": 50}]
 alert.suppress = 1
@@ -242,6 +242,29 @@ t.test('late events revise what is throttled and what has fired, and change neit
   t.match(throttled, { revision: 2, throttled_by: fired!.id, result: { count: 2 } })
   await run(server, '10:00:00')
   t.strictSame(tell(await list(server)), ['09:00:00 a ls', '10:00:00 a ls'], 'the period still counts from the first firing')
+})
+
+t.test('what late events bring to a slot that was done is throttled by the slots before it', async t => {
+  const files = detectionsOf(t, { 'savedsearches.conf': stanza({ period: '2h', earliest: '-70m@m', latest: '-10m@m' }) })
+  let nowMs = at('08:30:00')
+  const server = await testApp(t, { now: () => nowMs, files })
+  server.ledger.complete(nowMs)
+  const workAt = async (time: string) => {
+    nowMs = at(time)
+    await server.sweep(nowMs)
+    while (await server.ledger.turn(nowMs) <= nowMs);
+  }
+  await happen(server, '08:55:00', { pod: 'a', tool: 'ls' })
+  await workAt('10:00:01')
+  await workAt('11:00:01')
+  await happen(server, '09:55:00', { pod: 'a', tool: 'ls' }, { pod: 'b', tool: 'ls' })
+
+  await workAt('11:05:00')
+  await workAt('11:20:00')
+
+  t.match(server.ledgerStore.slot(ID, at('11:00:00')), { state: 'done', late_runs: 1 })
+  t.strictSame(tell(await list(server)), ['10:00:00 a ls', '11:00:00 b ls'])
+  t.strictSame(tell(await list(server, '&throttled=only')), ['11:00:00 a ls'])
 })
 
 t.test('what was throttled stays so when the finding that fired is gone', async t => {

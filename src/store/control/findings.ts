@@ -175,18 +175,26 @@ export function openFindingStore (db: Database.Database) {
   const selectLastSuccess = db.prepare<[], { detection_id: string, finished_ms: number }>(`
     SELECT detection_id, max(finished_ms) AS finished_ms FROM run WHERE status = 'succeeded' GROUP BY detection_id
   `)
-  // uses finding_time_us_idx; a filter on one detection uses finding_detection_id_time_us_idx
-  const where = `
-    time_us >= @earliestUs AND time_us < @latestUs
-    AND (@status IS NULL OR status = @status) AND (@detection IS NULL OR detection_id = @detection) AND score >= @min_score
-    AND (@throttled = 'include' OR (throttled_by IS NOT NULL) = (@throttled = 'only'))
-    AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
-  `
-  const selectPage = db.prepare<object, FindingRow>(`
-    SELECT ${columns} FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
-  `)
+  /** The lists of findings that meet a condition which is also that of an index by their time. */
+  function prepareLists (condition: string) {
+    const where = `
+      ${condition} AND time_us >= @earliestUs AND time_us < @latestUs
+      AND (@status IS NULL OR status = @status) AND (@detection IS NULL OR detection_id = @detection) AND score >= @min_score
+      AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
+    `
+    return {
+      page: db.prepare<object, FindingRow>(`
+        SELECT ${columns} FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
+      `),
+      count: db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck(),
+    }
+  }
+  const lists = {
+    fired: prepareLists('throttled_by IS NULL'), // uses finding_time_us_fired_idx
+    only: prepareLists('throttled_by IS NOT NULL'), // uses finding_time_us_throttled_idx
+    include: prepareLists('true'), // uses finding_time_us_idx
+  }
   const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL ORDER BY time_us, detection_id, id`)
-  const selectCount = db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck()
 
   function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): 'created' | 'throttled' | 'revised' | 'unchanged' {
     const before = select.get(id)
@@ -287,13 +295,13 @@ export function openFindingStore (db: Database.Database) {
     lastSuccess: (): ReadonlyMap<string, number> => new Map(selectLastSuccess.all().map(row => [row.detection_id, row.finished_ms])),
     /** Newest event time first, after the finding `before` where given. */
     list (filter: FindingFilter, limit: number, before?: { readonly timeUs: number, readonly id: string }): Finding[] {
-      return selectPage.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
+      return lists[filter.throttled ?? 'fired'].page.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
     },
     /** All that fired, the oldest event time first, of equal ones by detection; read as they are taken. */
     * each (): Generator<Finding> {
       for (const row of selectAll.iterate()) yield toFinding(row)
     },
-    count: (filter: FindingFilter): number => selectCount.get(toParams(filter)) ?? 0,
+    count: (filter: FindingFilter): number => lists[filter.throttled ?? 'fired'].count.get(toParams(filter)) ?? 0,
     get (id: string): Finding | undefined {
       const row = select.get(id)
       return row === undefined ? undefined : toFinding(row)
@@ -328,8 +336,8 @@ function toRunRow (run: RunRecord): RunRow {
   return { ...run, warnings: JSON.stringify(run.warnings.slice(0, MAX_WARNINGS).map(text => text.slice(0, MAX_WARNING))) }
 }
 
-function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore, throttled }: FindingFilter) {
-  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0, throttled: throttled ?? 'leave out' }
+function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore }: FindingFilter) {
+  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0 }
 }
 
 function toFinding (row: FindingRow): Finding {
