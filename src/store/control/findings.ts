@@ -73,6 +73,9 @@ export interface RunOutcome {
   readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
 }
 
+/** A finding as it stands now, and what was written of it. Called in the transaction that wrote it: what throws undoes that. */
+export type FindingWritten = (finding: Finding, write: { readonly what: 'created' | 'throttled' | 'revised' | 'gone' | 'ended', readonly nowMs: number }) => void
+
 /** A finding that no run gives. */
 export type OwnFinding = Pick<FindingDraft, 'id' | 'body'>
 
@@ -114,8 +117,8 @@ interface EvidenceRow { readonly event_count: number, readonly approximate: numb
 /** The most that the kept events of one finding may take, compressed. */
 const MAX_EVIDENCE_BYTES = 256 << 10
 
-/** Findings and the runs that gave them, in control.db. */
-export function openFindingStore (db: Database.Database) {
+/** Findings and the runs that gave them, in control.db. Who keeps something of each finding is in `listeners`. */
+export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = []) {
   const columns = 'finding.*, (SELECT change FROM finding_revision AS last WHERE last.finding_id = finding.id AND last.revision = finding.revision) AS change'
   const select = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id = ?`)
   const selectLast = db.prepare<[string], { body: string, definition_hash: string | null }>('SELECT body, definition_hash FROM finding LEFT JOIN run ON run.id = run_id WHERE finding.id = ?')
@@ -217,8 +220,15 @@ export function openFindingStore (db: Database.Database) {
     deleteRiskObjects.run(id)
     for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
     if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
-    if (before !== undefined) return 'revised'
-    return throttledBy === null ? 'created' : 'throttled'
+    const what = before !== undefined ? 'revised' : throttledBy === null ? 'created' : 'throttled'
+    tell(id, what, run.finished_ms)
+    return what
+  }
+
+  function tell (id: string, what: Parameters<FindingWritten>[1]['what'], nowMs: number): void {
+    if (listeners.length === 0) return
+    const finding = toFinding(select.get(id)!)
+    for (const listener of listeners) listener(finding, { what, nowMs })
   }
 
   /** Marks findings of the slot that the run gave no more; gives how many. They are kept, a person may have worked on them. */
@@ -233,6 +243,7 @@ export function openFindingStore (db: Database.Database) {
       }
       revise.run(row)
       insertRevision.run(row)
+      tell(id, 'gone', run.finished_ms)
     }
     return gone.length
   }
@@ -274,6 +285,7 @@ export function openFindingStore (db: Database.Database) {
         }
         insert.run(row)
         insertRevision.run(row)
+        tell(id, 'created', nowMs)
       }
     }),
     /** Says of findings of Hecate's own that they are over, each once, all or none. One that nobody has worked on is resolved. */
@@ -285,6 +297,7 @@ export function openFindingStore (db: Database.Database) {
         revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
         insertRevision.run(row)
         resolveNew.run(id)
+        tell(id, 'ended', nowMs)
       }
     }),
     /** Newest first, after the run `before` where given. */
