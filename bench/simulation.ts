@@ -1,37 +1,22 @@
 import Database from 'better-sqlite3'
 import { openDefinitions } from '../src/detect/definitions.js'
-import type { CompiledDefinition } from '../src/detect/definition.js'
 import { openDetections } from '../src/detect/detections.js'
 import type { FolderContent } from '../src/detect/folders.js'
-import { toFindings } from '../src/detect/findings.js'
 import { sweep } from '../src/detect/late.js'
 import { openLedger } from '../src/detect/ledger.js'
-import { evaluate } from '../src/detect/run.js'
 import { toKnowledge } from '../src/detect/search.js'
 import { readSecurityContent } from '../src/detect/security-content.js'
 import { openSlotSamples } from '../src/detect/warnings.js'
-import type { Window } from '../src/event.js'
-import { toMicroseconds } from '../src/event.js'
 import { BUILT_IN_TABLES } from '../src/fields/field-tables.js'
-import { parseCron } from '../src/schedule/cron.js'
 import { openDetectionStore } from '../src/store/control/detections.js'
 import { openFindingStore } from '../src/store/control/findings.js'
-import type { Slot } from '../src/store/control/ledger.js'
 import { openLedgerStore } from '../src/store/control/ledger.js'
 import { migrate } from '../src/store/control/open.js'
 import { openRandom } from './generator.js'
 import type { MemoryEvent } from './memory-events.js'
 import { openMemoryEvents } from './memory-events.js'
-
-const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
-
-/** Daylight saving begins and ends within sixty days of these. */
-const STARTS = [Date.parse('2026-03-01T10:17:00Z'), Date.parse('2026-09-25T05:44:00Z')]
-const TIME_ZONE = 'Europe/Berlin'
-
-const COMMANDS = ['nsenter', 'mount', 'ps', 'ls'] as const
+import { consultOracle, toText } from './oracle.js'
+import { burst, DAY_MS, DETECTIONS, HOUR_MS, MINUTE_MS, openSimulated, randomStart, TIME_ZONE } from './simulated.js'
 
 export interface SimulationReport {
   readonly seed: number
@@ -50,29 +35,6 @@ export interface SimulationReport {
   readonly faults: readonly string[]
 }
 
-interface Shape { readonly cron: string, readonly earliest: string, readonly latest: string }
-
-/** A detection of the simulation: what its search is, and what may be made of it while it runs. Windows begin and end with bins. */
-interface Simulated {
-  readonly id: string
-  readonly search: string
-  readonly otherSearch: string
-  readonly shapes: readonly Shape[]
-  /** Whether it stays as it is, so that one evaluation over all time gives its findings. */
-  readonly isSteady: boolean
-}
-
-const base = 'sourcetype=exec process_name IN ("nsenter","mount","ps","ls")'
-const byBin = (span: string, rest: string) => `${base} | bin _time span=${span} | stats count dc(process_name) AS commands values(process_name) AS process_name BY pod_name node_name _time ${rest}`
-
-const DETECTIONS: readonly Simulated[] = [
-  { id: 'hourly', search: byBin('5m', '| where commands>=2'), otherSearch: '', shapes: [{ cron: '0 * * * *', earliest: '-70m@m', latest: '-10m@m' }], isSteady: true },
-  { id: 'daily', search: byBin('1h', '| where commands>=3'), otherSearch: '', shapes: [{ cron: '10 0 * * *', earliest: '-1d@d', latest: '@d' }], isSteady: true },
-  { id: 'single', search: byBin('10m', '| where commands=1'), otherSearch: byBin('10m', '| where commands=1 AND pod_name!="pod-1"'), shapes: [{ cron: '*/20 * * * *', earliest: '-30m@m', latest: '-10m@m' }, { cron: '0 * * * *', earliest: '-70m@m', latest: '-10m@m' }], isSteady: false },
-  { id: 'overlapping', search: byBin('5m', '| where commands>=2'), otherSearch: byBin('5m', '| where commands>=2 AND count>=3'), shapes: [{ cron: '*/30 * * * *', earliest: '-60m@m', latest: '@m' }, { cron: '15 */2 * * *', earliest: '-4h@m', latest: '-15m@m' }], isSteady: false },
-  { id: 'timeless', search: `${base} | stats count values(process_name) AS process_name BY pod_name | where count>=2`, otherSearch: `${base} pod_name=pod-2 | stats count`, shapes: [{ cron: '30 */6 * * *', earliest: '-6h@h', latest: '@h' }, { cron: '0 */3 * * *', earliest: '-3h@h', latest: '@h' }], isSteady: false },
-]
-
 /** They are worked out once: time zones are slow. */
 const SAMPLES = openSlotSamples()
 
@@ -85,12 +47,10 @@ class Killed extends Error {}
  */
 export async function simulate (seed: number, days: number): Promise<SimulationReport> {
   const random = openRandom(seed)
-  const startMs = STARTS[random.below(STARTS.length)]! + random.below(DAY_MS)
+  const startMs = randomStart(random)
   const endMs = startMs + days * DAY_MS
   const chance = (likelihood: number) => random.fraction() < likelihood
   const faults: string[] = []
-  const slots: Slot[] = []
-  const tally = { findings: 0, revisions: 0, gone: 0 }
   const counts = { late: 0, runs: 0, lives: 0, kills: 0, failures: 0, edits: 0, clockSteps: 0 }
   let trueMs = startMs
   let clockErrorMs = 0
@@ -103,7 +63,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
   let life = beginLife()
   const events = openMemoryEvents(() => life.pause())
 
-  const state = new Map(DETECTIONS.map(({ id }) => [id, { shape: 0, isEnabled: true, isOther: false, file: 'there' as 'there' | 'broken' | 'gone' }]))
+  const simulated = openSimulated(random)
 
   /** A process: it ends at a write or a wait that nobody knows before. */
   function beginLife () {
@@ -149,12 +109,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
   }
 
   function content (): Pick<FolderContent, 'detections' | 'macros' | 'lookups'> {
-    const detections = DETECTIONS.flatMap(({ id, search, otherSearch }) => {
-      const { isOther, file } = state.get(id)!
-      if (file === 'gone') return []
-      const text = file === 'broken' ? 'name: [' : JSON.stringify({ name: id, id: '00000000-0000-4000-8000-000000000000', version: isOther ? 2 : 1, type: 'TTP', description: id, search: isOther ? otherSearch : search, tags: {} })
-      return [{ file: `${id}.yml`, id, ...readSecurityContent(id, text) }]
-    })
+    const detections = simulated.files().map(({ id, text }) => ({ file: `${id}.yml`, id, ...readSecurityContent(id, text) }))
     return { detections, macros: new Map(), lookups: new Map() }
   }
 
@@ -188,7 +143,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
         ...ledgerStore,
         start (id: string, slotMs: number) {
           if (mine.isDead) throw new Killed()
-          if (running.has(id)) faults.push(`${id} runs at ${text(slotMs)} while it runs at ${text(running.get(id)!)}`)
+          if (running.has(id)) faults.push(`${id} runs at ${toText(slotMs)} while it runs at ${toText(running.get(id)!)}`)
           running.set(id, slotMs)
           ledgerStore.start(id, slotMs)
         },
@@ -235,36 +190,11 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     await ledger.settled()
   }
 
-  /** An event of one pod, and when it arrives. */
-  function * burst (): Generator<MemoryEvent> {
-    const pod = `pod-${random.below(4)}`
-    const fromMs = trueMs - random.below(10 * MINUTE_MS)
-    for (let left = 1 + random.below(5); left > 0; left--) {
-      const timeUs = (fromMs + random.below(12 * MINUTE_MS)) * 1000 + random.below(1000)
-      const delay = random.fraction()
-      const delayMs = delay < 0.6 ? random.below(5_000) : delay < 0.75 ? random.below(90 * MINUTE_MS) : delay < 0.92 ? random.below(20 * HOUR_MS) : random.below(6 * DAY_MS)
-      const other = chance(0.1) ? { sourcetype: 'other' } : { sourcetype: 'exec' }
-      yield { timeUs, arrivalMs: Math.ceil(timeUs / 1000) + delayMs, fields: { ...other, process_name: random.pick([...COMMANDS, 'cat']), pod_name: pod, node_name: `node-${random.below(2)}` } }
-    }
-  }
-
   function edit ({ ledger, detections }: ReturnType<typeof start>): void {
-    const { id, shapes } = random.pick(DETECTIONS.filter(({ isSteady }) => !isSteady))
-    const one = state.get(id)!
     counts.edits++
-    const change = random.below(5)
-    if (change === 0) one.isOther = !one.isOther
-    else if (change === 1) one.file = one.file === 'there' ? random.pick(['broken', 'gone'] as const) : 'there'
-    else if (change === 2) {
-      one.file = 'there'
-      one.isOther = false
-    } else if (detections.list().some(active => active.id === id && active.compiled !== null)) {
-      if (change === 3) one.isEnabled = !one.isEnabled
-      else one.shape = random.below(shapes.length)
-      ledger.patch(id, { enabled: one.isEnabled, schedule: shapes[one.shape]! })
-      return
-    }
-    ledger.reload(content() as FolderContent)
+    const setting = simulated.change(id => detections.list().some(active => active.id === id && active.compiled !== null))
+    if (setting === null) ledger.reload(content() as FolderContent)
+    else ledger.patch(setting.id, setting)
   }
 
   const underway: MemoryEvent[] = []
@@ -292,11 +222,11 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     openDetectionStore(db).set({ detection_id: id, enabled: 1, cron, earliest, latest })
   }
   await turnOn()
-  const firstUs = trueMs * 1000
+  const firstMs = trueMs
 
   while (trueMs < endMs) {
     trueMs += chance(0.8) ? 1 + random.below(15 * MINUTE_MS) : random.below(70 * MINUTE_MS)
-    if (chance(0.12)) underway.push(...burst())
+    if (chance(0.12)) underway.push(...burst(trueMs, random))
     if (trueMs >= soundMs && clockErrorMs !== 0) clockErrorMs = 0
     if (server === null && trueMs < upMs) continue
     await turnOn()
@@ -331,66 +261,8 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     const counts = openLedgerStore(db).counts()
     if (server !== null && counts.owed + counts.failed + counts.late === 0 && turns > 80) break
   }
-  await check()
+  life = { ...beginLife(), pause: () => Promise.resolve() }
+  const report = await consultOracle(db, events, { firstMs, lastMs: trueMs })
   db.close()
-  return { seed, events: events.count(), slots: slots.length, ...tally, ...counts, faults }
-
-  async function check (): Promise<void> {
-    const ledgerStore = openLedgerStore(db)
-    const detectionStore = openDetectionStore(db)
-    const definitions = openDefinitions(detectionStore)
-    const findings = openFindingStore(db)
-    life = { ...beginLife(), pause: () => Promise.resolve() }
-    slots.push(...ledgerStore.list({ fromMs: 0, toMs: Infinity }, 10_000_000))
-    for (const slot of slots) if (slot.state !== 'done' && slot.state !== 'waived') faults.push(`the slot of ${slot.detection_id} at ${text(slot.slot_ms)} is ${slot.state}: ${slot.error ?? ''}`)
-
-    const actual = new Map<string, string>()
-    for (const finding of findings.each()) {
-      tally.findings++
-      tally.revisions += finding.revision - 1
-      if (finding.gone_at !== null) tally.gone++
-      else actual.set(finding.id, said(finding.detection.id, finding))
-    }
-    const wanted = new Map<string, string>()
-    const evaluateAll = async (compiled: CompiledDefinition, slotMs: number, window: Window) => {
-      const { rows } = await evaluate(compiled, slotMs, window, events.position(), { events, signal: new AbortController().signal })
-      for (const { id, body } of toFindings(compiled.definition, compiled.plan, rows, slotMs, window).findings) wanted.set(id, said(compiled.definition.detection_id, body))
-    }
-    for (const { id, isSteady } of DETECTIONS) {
-      const own = slots.filter(slot => slot.detection_id === id)
-      checkSlots(id, own, detectionStore.periods(id))
-      if (isSteady) await evaluateAll(definitions.get(own[0]!.definition_hash), own.at(-1)!.slot_ms, { earliestUs: own[0]!.earliest_us, latestUs: own.at(-1)!.latest_us })
-      else for (const slot of own) await evaluateAll(definitions.get(slot.definition_hash), slot.slot_ms, { earliestUs: slot.earliest_us, latestUs: slot.latest_us })
-    }
-    for (const [id, what] of wanted) {
-      const is = actual.get(id)
-      if (is === undefined) faults.push(`missing: ${what}`)
-      else if (is !== what) faults.push(`${what} should be there, it is ${is}`)
-    }
-    for (const [id, what] of actual) if (!wanted.has(id)) faults.push(`not wanted: ${what}`)
-  }
-
-  /** Between two changes each time of the schedule has its slot, and no other time has one. */
-  function checkSlots (id: string, own: readonly Slot[], periods: ReturnType<ReturnType<typeof openDetectionStore>['periods']>): void {
-    const known = new Set(own.map(({ slot_ms: slotMs }) => slotMs))
-    if (known.size !== own.length) faults.push(`${id} has a slot twice`)
-    const isSteady = DETECTIONS.some(one => one.id === id && one.isSteady)
-    if (!isSteady) return
-    const cron = parseCron(DETECTIONS.find(one => one.id === id)!.shapes[0]!.cron, TIME_ZONE)!
-    const wanted: number[] = []
-    for (let slotMs = cron(firstUs / 1000); slotMs <= trueMs; slotMs = cron(slotMs)) wanted.push(slotMs)
-    for (const slotMs of wanted) if (!known.has(slotMs)) faults.push(`${id} has no slot at ${text(slotMs)}`)
-    if (periods.length !== 1) faults.push(`${id} has ${periods.length} periods`)
-    own.forEach((slot, i) => {
-      if (i > 0 && own[i - 1]!.latest_us !== slot.earliest_us) faults.push(`the windows of ${id} before and at ${text(slot.slot_ms)} do not meet`)
-    })
-  }
-}
-
-function said (id: string, { time, result }: { readonly time: number, readonly result: unknown }): string {
-  return `${id} ${text(toMicroseconds(time) / 1000)} ${JSON.stringify(result)}`
-}
-
-function text (ms: number): string {
-  return new Date(ms).toISOString()
+  return { seed, events: events.count(), ...counts, ...report, faults: [...faults, ...report.faults] }
 }

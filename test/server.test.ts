@@ -13,7 +13,7 @@ import { openCredentialStore } from '../src/store/control/credentials.js'
 import { openControlDatabase } from '../src/store/control/open.js'
 import { LockedError } from '../src/store/lock.js'
 import { KEY, tempDir, TOKEN } from './fixtures/app.js'
-import { handClock } from './fixtures/clock.js'
+import { handClock } from '../bench/hand-clock.js'
 import { GOLDEN, toEnvelope } from './fixtures/golden.js'
 import { folderOf, GENERATIONS } from './fixtures/rules.js'
 

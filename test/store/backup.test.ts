@@ -11,7 +11,7 @@ import type { BackupOptions } from '../../src/store/backup.js'
 import { runBackup, verifyBackup } from '../../src/store/backup.js'
 import { openInlineEvents } from '../../src/store/sqlite/inline.js'
 import { ARRIVAL_MS, bearer, KEY, openTestEvents, storedEvents, tempDir, testApp, TOKEN } from '../fixtures/app.js'
-import { handClock } from '../fixtures/clock.js'
+import { handClock } from '../../bench/hand-clock.js'
 import { append, bodyOf, requestOf } from '../fixtures/events.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
 
