@@ -24,14 +24,15 @@ export interface DetectionFigures {
 
 export interface SearchFigures { readonly ms: number, readonly rows: number, readonly scannedEvents: number }
 
-const DETECTION = 'detections/cisco_isovalent___potential_escape_to_host.yml'
+/** The seed's detection. */
+export const SEED = 'detections/cisco_isovalent___potential_escape_to_host.yml'
 
 const RUNS = 3
 
 /** The seed's detection as the server compiles it. */
 export function compileSeed (): CompiledDefinition {
-  const detection = loadDetectionFiles({ shipped: [], paths: [resourcePath(DETECTION)] })[0]?.detection
-  if (detection === undefined || detection === null) throw new Error(`${DETECTION} is no detection`)
+  const detection = loadDetectionFiles({ shipped: [], paths: [resourcePath(SEED)] })[0]?.detection
+  if (detection === undefined || detection === null) throw new Error(`${SEED} is no detection`)
   const { id, name, version, type, search, risk, mitre_attack } = detection
   return compileDefinition({
     detection_id: id, name, version, type, risk, mitre_attack: [...mitre_attack], throttling: null, search: expandMacros(search, toMacros({})).text, schedule: DEFAULT_SCHEDULE, time_zone: 'UTC',

@@ -115,7 +115,7 @@ export async function runLedgerRounds ({ dir, rounds, seed, signal, onRound = ()
       for (let left = 1 + random.below(MAX_STEPS); left > 0; left--) {
         await server.setClock(1 + random.below(left === 1 ? 6 * HOUR_MS : 40 * MINUTE_MS))
         if (random.fraction() < 0.15) await edit(server)
-        if (random.fraction() < 0.6) underway.push(...burst(nowMs, random))
+        for (let bursts = random.below(5); bursts > 0; bursts--) underway.push(...burst(nowMs, random))
         await send(server)
         await sleep(random.below(60), undefined, { signal })
       }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../src/commands/table.js'
 import { resourcePath } from '../src/resource.js'
+import { measureCatchUp } from './catch-up.js'
 import type { Setting } from './docs.js'
 import { readSetting, toMarkdown, writeSection } from './docs.js'
 import type { EnduranceFigures } from './endurance.js'
@@ -13,11 +14,12 @@ import type { Plot } from './plot.js'
 import { drawPlot } from './plot.js'
 import { profileWriterLoop } from './profile.js'
 import type { Table } from './report.js'
-import { toEnduranceTable, toGoalTable, toProfileTable } from './report.js'
+import { toCatchUpTable, toEnduranceTable, toGoalTable, toProfileTable } from './report.js'
 
 const USAGE = `usage: npm run bench -- [--quick] [--events N] [--seconds N] [--gb N]
        npm run bench -- --soak DURATION [--per-request N]
        npm run bench -- --profile [--quick]
+       npm run bench -- --catch-up [--events N] [--quick]
 
   Measures what the goals speak of and prints one table. It never fails for a figure (docs/performance.md).
 
@@ -28,6 +30,7 @@ const USAGE = `usage: npm run bench -- [--quick] [--events N] [--seconds N] [--g
   --soak DURATION    peak load for so long (20s, 10m, 1h; 8s at least), and what it does to the server second by second
   --per-request N    events a request of it (10)
   --profile          where the writer's time goes
+  --catch-up         what a server takes that owes 24 slots, each over its part of the events, while HEC takes new ones
   --write-docs       writes the table, of --soak the plot too, into docs/
 
   Data is written below the folder for temporary files (TMPDIR) and removed. An fsync is only worth its name on a disk.
@@ -40,7 +43,7 @@ const QUICK_SHARE = 0.1
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false }, events: { type: 'string' }, seconds: { type: 'string' }, gb: { type: 'string' },
-    soak: { type: 'string' }, 'per-request': { type: 'string', default: '10' }, profile: { type: 'boolean', default: false },
+    soak: { type: 'string' }, 'per-request': { type: 'string', default: '10' }, profile: { type: 'boolean', default: false }, 'catch-up': { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
   },
 })
@@ -67,6 +70,7 @@ if (values.help || !Number.isSafeInteger(events) || events < 10_000 || !(seconds
 
 async function run (dir: string, signal: AbortSignal): Promise<void> {
   if (values.profile) return show('profile', await profile(dir), dir)
+  if (values['catch-up']) return show('catch-up', toCatchUpTable(await measureCatchUp({ dir, events, hours: 24, slots: 1_000, signal, say })), dir)
   if (soakSeconds === null) return show('goals', toGoalTable(await measureGoals({ dir, events, seconds, bytes: gigabytes * 1e9, signal, say })), dir)
   const figures = await measureEndurance({
     dir, eventsPerRequest: perRequest, seconds: soakSeconds, signal,

@@ -27,17 +27,19 @@ export interface HecateOptions {
   readonly signal: AbortSignal
   /** The setting of that name in the group `hec`. */
   readonly resendWindow?: string
+  /** Groups of settings beside those of `writeConfig`. */
+  readonly settings?: object
 }
 
 /** `hecate serve` as everybody runs it, with its data in `dir`/data; ready when it resolves. */
-export async function startHecate (dir: string, signal: AbortSignal): Promise<ServerProcess> {
-  const server = await spawnHecate(dir, { signal }).serving
+export async function startHecate (dir: string, signal: AbortSignal, settings: object = {}): Promise<ServerProcess> {
+  const server = await spawnHecate(dir, { signal, settings }).serving
   if (server === null) throw new Error('the server did not start')
   return server
 }
 
-/** The same, as a process that need not get so far: `serving` is null where it ended before. */
-export function spawnHecate (dir: string, { signal, resendWindow = '0s' }: HecateOptions) {
+/** Writes a configuration with tokens and a key into a folder, whose data is in `dir`/data; gives its path. */
+export function writeConfig (dir: string, settings: object = {}, resendWindow = '0s'): string {
   mkdirSync(dir, { recursive: true })
   const config = join(dir, 'config.yaml')
   // JSON is YAML too.
@@ -46,7 +48,14 @@ export function spawnHecate (dir: string, { signal, resendWindow = '0s' }: Hecat
     data: { dir: 'data', durability: 'full' },
     hec: { resend_window: resendWindow, tokens: [{ name: 'bench', token: TOKEN }, { name: 'ack', token: ACK_TOKEN, ack: true }] },
     api: { keys: [{ name: 'bench', key: API_KEY, role: 'viewer' }] },
+    ...settings,
   }))
+  return config
+}
+
+/** `hecate serve`, as a process that need not get so far: `serving` is null where it ended before. */
+export function spawnHecate (dir: string, { signal, settings, resendWindow }: HecateOptions) {
+  const config = writeConfig(dir, settings, resendWindow)
   const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
   const child = spawn(process.execPath, [main, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'inherit'], signal })
   const exited = exitOf(child)

@@ -1,3 +1,4 @@
+import type { CatchUpFigures, Quiet } from './catch-up.js'
 import type { DetectionFigures } from './detection.js'
 import type { DiskFigures } from './disk.js'
 import type { EnduranceFigures, Moment } from './endurance.js'
@@ -125,6 +126,19 @@ export function toEnduranceTable ({ eventsPerRequest, seconds, result, moments, 
       ['  WAL at its largest', megabytes(Math.max(...moments.map(({ walBytes }) => walBytes))), `at the end ${megabytes(at(moments, 1).walBytes)}`, '', ''],
       ['  on disk per event', `${Math.round(disk.bytes / disk.events)} B`, `raw JSON ${Math.round(result.rawBytesPerEvent)} B`, percent(disk.bytes / disk.events / result.rawBytesPerEvent), 'P5 ≤ 12 %, then 8 %'],
       ...toRefusedRows(result.failures),
+    ],
+  }
+}
+
+/** What a server that was down takes to have seen all. */
+export function toCatchUpTable ({ events, hours, caughtUpMs, rows, p99: { meanwhile, behind }, slots, listedMs }: CatchUpFigures): Table {
+  const quiet = ({ middle, largest }: Quiet) => `${milliseconds(middle)}, ${milliseconds(largest)}`
+  return {
+    headings: HEADINGS,
+    rows: [
+      [`${hours} owed hourly slots over ${events.toLocaleString('en')} events, from the start on`, milliseconds(caughtUpMs), `${rows} rows`, '', '< 60 s for 10 M'],
+      ['  HEC\'s p99 meanwhile, middle and worst second', quiet(meanwhile), `behind ${quiet(behind)}`, meanwhile.middle === null || behind.middle === null ? '' : times(meanwhile.middle / behind.middle), '< 2 ×'],
+      [`${slots.toLocaleString('en')} owed slots, from the start until they are listed`, milliseconds(listedMs), '', '', '< 2 s'],
     ],
   }
 }
