@@ -102,7 +102,11 @@ function arrivalsOf ({ predicate, bordersUs, fields }: ArrivalQuery, events: rea
     const within = found.filter(({ timeUs }) => timeUs >= bordersUs[stretch]! && timeUs < toUs)
     return within.length === 0 ? [] : [{ stretch, events: within.length, last: toPosition(within.at(-1)!.id) }]
   })
-  return { arrivals, lacking: Object.fromEntries(fields.map(field => [field, found.filter(event => fieldOf(event, field) === undefined).length])) }
+  const lacking = fields.flatMap(field => {
+    const events = found.filter(event => fieldOf(event, field) === undefined).length
+    return events === 0 ? [] : [{ field, source: null, events }]
+  })
+  return { arrivals, lacking }
 }
 
 function toEvent ({ id, timeUs, arrivalMs, fields }: Stored): Event {

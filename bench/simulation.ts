@@ -159,7 +159,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     })
     return {
       detections, ledger, ledgerStore,
-      sweep: async () => { counts.late += (await sweep(now(), { events, detectionStore, definitions, ledger: ledgerStore, signal: stop.signal })).late },
+      sweep: async () => { counts.late += (await sweep(now(), { events, detectionStore, definitions, ledger: ledgerStore, addLacks: () => {}, signal: stop.signal })).late },
       end: () => { life.end(); stop.abort() },
     }
   }

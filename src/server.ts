@@ -355,7 +355,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   }
 
   async function lookForLate (nowMs: number): Promise<void> {
-    const report = await sweep(nowMs, { events, detectionStore, definitions, ledger: ledgerStore, signal: stop.signal })
+    await collectArrivals() // what came is of sources that are known then
+    const report = await sweep(nowMs, { events, detectionStore, definitions, ledger: ledgerStore, addLacks: sources.addLacks, signal: stop.signal })
     metrics.swept(report)
     const { late, tooLate } = report
     if (late + tooLate > 0) log.info({ late, too_late: tooLate }, 'events came late')

@@ -29,6 +29,8 @@ const Source = z.object({
   from_the_future: z.number().int().describe('events whose time was after their arrival; their lag counts as 0'),
   lost_events: z.number().int().describe('that Tetragon says its rate limit dropped: rate_limit_info'),
   throttled: z.number().int().describe('how often Tetragon says that it began to throttle a cgroup: process_throttle'),
+  lacking: z.array(z.object({ detection_id: z.string(), field: z.string(), events: z.number().int() }))
+    .describe('events of the time range that a detection looks for, and that lack a field which it groups by: they are in none of its rows'),
   silent: z.boolean().describe('it has sent nothing for longer than sources.silent_after, and not for longer than sources.forget_after'),
   silent_since: z.string().nullable().describe('its last arrival, while it is silent'),
 }).meta({
@@ -82,6 +84,7 @@ export async function sourceRoutes (app: FastifyInstance, { sources, time }: { s
         from_the_future: fromTheFuture,
         lost_events: lostEvents,
         throttled,
+        lacking: sources.lacks(id, fromMs, toMs),
         silent: isSilent,
         silent_since: isSilent ? lastArrival : null,
       })

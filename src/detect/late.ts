@@ -5,7 +5,7 @@ import type { SearchPlan } from '../spl/plan.js'
 import { relevantPredicate } from '../spl/plan.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { LateEvents, LedgerStore, Slot, WatchedSlot, WatchedSlots } from '../store/control/ledger.js'
-import type { ArrivalQuery, EventStore, Position } from '../store/events.js'
+import type { ArrivalQuery, EventStore, Lack, Position } from '../store/events.js'
 import { EVERY } from './evidence.js'
 import type { Definitions } from './definitions.js'
 import { lateDueMs } from './ledger.js'
@@ -18,14 +18,19 @@ export interface SweepDeps {
   readonly detectionStore: DetectionStore
   readonly definitions: Definitions
   readonly ledger: LedgerStore
+  /** Keeps what events of which source lack; called in the transaction of the sweep. */
+  readonly addLacks: (lacks: readonly DetectionLack[], nowMs: number) => void
   readonly signal: AbortSignal
 }
+
+/** Events of a source that a detection looks for, without a field that it groups by. */
+export interface DetectionLack extends Lack { readonly detectionId: string }
 
 /** Events that were looked at for: `late` and `tooLate` of all detections, and what they lack. */
 export interface SweepReport {
   readonly late: number
   readonly tooLate: number
-  readonly lacking: readonly { readonly detectionId: string, readonly field: string, readonly events: number }[]
+  readonly lacking: readonly DetectionLack[]
 }
 
 /** Slots of one definition that wait for late events. */
@@ -40,7 +45,7 @@ interface Watch {
  * Looks at the events that came since the last time: the newest slot whose window holds one that its definition may see has late events. Where it is looked next
  * is kept in the transaction of what was found, so nothing is passed over and nothing is counted twice. What it costs depends on new events alone.
  */
-export async function sweep (nowMs: number, { events, detectionStore, definitions, ledger, signal }: SweepDeps): Promise<SweepReport> {
+export async function sweep (nowMs: number, { events, detectionStore, definitions, ledger, addLacks, signal }: SweepDeps): Promise<SweepReport> {
   const position = events.position()
   const after = ledger.cursor(position)
   if (!events.isAfter(position, after)) return { late: 0, tooLate: 0, lacking: [] }
@@ -57,7 +62,7 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
     ],
     signal,
   })
-  const lacking = needs.flatMap(({ detectionId }, i) => Object.entries(looked[watches.length + i]!.lacking).map(([field, events]) => ({ detectionId, field, events })))
+  const lacking = needs.flatMap(({ detectionId }, i) => looked[watches.length + i]!.lacking.map((lack): DetectionLack => ({ detectionId, ...lack })))
 
   const late: LateEvents[] = []
   const tooLate: { detectionId: string, name: string, events: number }[] = []
@@ -81,7 +86,7 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
     for (const [slotMs, { slot, events: count, last }] of bySlot) late.push({ detectionId, slotMs, events: await unseen(detectionId, slot, predicate, { count, last }), last, dueMs: row => lateDueMs(row, nowMs) })
   }
   const counts = [...tooLate, ...lacking.map(({ detectionId, field, events }) => ({ detectionId, name: `${LACKING}${field}`, events }))]
-  const sum = ledger.swept(position, { late, counts }, { nowMs, isAfter: events.isAfter, isDropped })
+  const sum = ledger.swept(position, { late, counts, alongside: () => addLacks(lacking, nowMs) }, { nowMs, isAfter: events.isAfter, isDropped })
   return { late: sum.late, tooLate: sum.tooLate + tooLate.reduce((all, { events }) => all + events, 0), lacking }
 
   /** How many of a slot's events its evaluation has not seen, where there was one since the search before. */

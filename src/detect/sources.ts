@@ -6,7 +6,9 @@ import { severityOf } from '../finding.js'
 import type { FindingEnd, FindingStore, OwnFinding } from '../store/control/findings.js'
 import type { NamedSource, SourceFilter, SourceRow, SourceStore } from '../store/control/sources.js'
 import type { EventStore, SourceArrivals } from '../store/events.js'
+import { HOUR_MS } from '../store/events.js'
 import { durationText } from './change.js'
+import type { DetectionLack } from './late.js'
 
 /** In place of a detection's: no file has it. */
 export const SILENT_SOURCE = { id: 'hecate___silent_source', name: 'Hecate - Silent source', version: 1 }
@@ -101,6 +103,9 @@ export function openSources ({ events, store, findings, silentAfterMs, forgetAft
     },
     count: (filter: Omit<SourceFilter, 'forgottenMs'>, nowMs: number): number => store.count({ ...filter, forgottenMs: notSilentMs(nowMs) }),
     hours: store.hours,
+    lacks: store.lacks,
+    /** Keeps what events lack that were looked at by now. */
+    addLacks: (lacks: readonly DetectionLack[], nowMs: number): void => store.addLacks(lacks, Math.floor(nowMs / HOUR_MS) * HOUR_MS),
   }
 }
 export type Sources = ReturnType<typeof openSources>

@@ -109,8 +109,16 @@ export interface Arrivals {
 export interface ArrivalResult {
   /** In the order of time, those stretches alone that hold events. */
   readonly arrivals: readonly Arrivals[]
-  /** For each of the query's fields how many of the events that meet its condition, of any time, have no value of it. */
-  readonly lacking: Readonly<Record<string, number>>
+  /** Events that meet the condition, of any time, and have no value of one of the query's fields; by field in the order of the query, then by source. */
+  readonly lacking: readonly Lack[]
+}
+
+/** Events of a source without a value of a field. */
+export interface Lack {
+  readonly field: string
+  /** Null: of all sources that are not told apart. */
+  readonly source: Source | null
+  readonly events: number
 }
 
 /** Events after `after` up to `position`. */

@@ -6,6 +6,7 @@ import { HOUR_MS, MAX_SOURCE_CHARS, MAX_SOURCES } from '../../src/store/events.j
 import { addLags, LAST_LAG_BUCKET, lagBoundSeconds, lagBucketOf, lagPercentile } from '../../src/store/lag.js'
 import type { TestApp, TestAppOptions } from '../fixtures/app.js'
 import { bearer, post, tempDir, testApp, VIEWER_KEY } from '../fixtures/app.js'
+import { LITERAL } from '../fixtures/golden.js'
 
 const START = '2026-03-10T12:00:00.000Z'
 const MINUTE_MS = 60_000
@@ -18,6 +19,7 @@ interface Item {
   readonly last_arrival: string
   readonly events: number
   readonly lag: { readonly p50: number, readonly p99: number, readonly max: number } | null
+  readonly lacking: { readonly detection_id: string, readonly field: string, readonly events: number }[]
   readonly silent: boolean
   readonly silent_since: string | null
 }
@@ -79,7 +81,7 @@ t.test('GET /api/v1/sources says of each index, sourcetype, cluster and node wha
 
   const { items, next_cursor: next, earliest, latest } = await app.listed()
 
-  const common = { first_arrival: START, last_arrival: START, lost_events: 0, throttled: 0, silent: false, silent_since: null }
+  const common = { first_arrival: START, last_arrival: START, lost_events: 0, throttled: 0, lacking: [], silent: false, silent_since: null }
   t.strictSame(items, [
     {
       index: 'main', sourcetype: 'cisco:isovalent:processExec', cluster_name: 'prod', node_name: 'n1', ...common, last_event: seconds(5000),
@@ -109,6 +111,34 @@ t.test('Tetragon\'s own word of what it did not send is counted with its source,
   await send(app, dropped('18446744073709551615'))
 
   t.match((await app.listed()).items, [{ events: 16, lost_events: Number.MAX_SAFE_INTEGER }], 'a number that is too large is the largest there is')
+})
+
+t.test('what events lack that a detection groups by is told of their source, by the hour', async t => {
+  const app = await open(t)
+  const tool = (node: string, more: object) => exec(node, {
+    event: { process_exec: { process: { binary: '/usr/bin/nsenter', arguments: '-t 1', pod: { namespace: 'shop', name: 'p', container: { id: 'c' } } } }, node_name: node, ...more },
+  })
+  app.ledger.complete(app.nowMs())
+  await app.sweep(app.nowMs())
+  const lacking = async (query = '') => (await app.listed(query)).items.map(({ node_name: node, lacking }) => [node, lacking.filter(({ detection_id: id }) => id === LITERAL).map(({ field, events }) => `${field} ${events}`)])
+  await send(app, tool('n1', {}), tool('n1', {}), tool('n2', { cluster_name: 'prod' }), exec('n3'))
+  await app.collect()
+
+  await app.sweep(app.nowMs())
+
+  t.strictSame(await lacking(), [['n1', ['cluster_name 2']], ['n2', []], ['n3', []]])
+
+  await app.at(HOUR_MS)
+  await send(app, tool('n1', {}))
+  await app.collect()
+  await app.sweep(app.nowMs())
+  await app.sweep(app.nowMs())
+
+  t.strictSame((await lacking())[0], ['n1', ['cluster_name 3']])
+  t.strictSame((await lacking('earliest=2026-03-10T13:00:00Z'))[0], ['n1', ['cluster_name 1']])
+  await app.at(32 * DAY_MS)
+  await app.at(32 * DAY_MS + 1)
+  t.equal(app.control.prepare('SELECT count(*) FROM source_lack').pluck().get(), 0, 'after thirty days it is gone')
 })
 
 t.test('a time range takes whole hours of arrival', async t => {

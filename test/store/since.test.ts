@@ -11,7 +11,8 @@ import type { Predicate } from '../../src/spl/ast.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch, relevantPredicate } from '../../src/spl/plan.js'
 import { compilePredicate } from '../../src/spl/stages/search.js'
-import type { ArrivalQuery, ArrivalResult, EventOrder, EventStore, Position } from '../../src/store/events.js'
+import type { ArrivalQuery, ArrivalResult, EventOrder, EventStore, Lack, Position } from '../../src/store/events.js'
+import { MAX_SOURCE_CHARS } from '../../src/store/events.js'
 import { openInlineEvents } from '../../src/store/sqlite/inline.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
@@ -49,8 +50,24 @@ function expected (all: readonly StoredEvent[], { predicate, bordersUs, fields }
   const stretches = bordersUs.slice(1).map((border, stretch) => ({ stretch, ids: events.filter(({ timeUs }) => timeUs >= bordersUs[stretch]! && timeUs < border).map(({ id }) => id) }))
   return {
     arrivals: stretches.filter(({ ids }) => ids.length > 0).map(({ stretch, ids }) => ({ stretch, events: ids.length, last: at(Math.max(...ids)) })),
-    lacking: Object.fromEntries(fields.map(field => [field, events.filter(({ get }) => get(field) === undefined).length])),
+    lacking: fields.flatMap(field => lacksOf(field, events)),
   }
+}
+
+/** By source: 42 and "42" are one, many values are none, and a name that is too long makes it none of those that are told apart. */
+function lacksOf (field: string, events: readonly StoredEvent[]): Lack[] {
+  const bySource = new Map<string, Lack>()
+  for (const { get } of events) {
+    if (get(field) !== undefined) continue
+    const names = ['index', 'sourcetype', 'cluster_name', 'node_name'].map(name => {
+      const value = get(name)
+      return value === undefined || typeof value === 'object' ? null : String(value)
+    })
+    const source = names.some(name => (name?.length ?? 0) > MAX_SOURCE_CHARS) ? null : { index: names[0]!, sourcetype: names[1]!, cluster_name: names[2]!, node_name: names[3]! }
+    const key = JSON.stringify(source)
+    bySource.set(key, { field, source, events: (bySource.get(key)?.events ?? 0) + 1 })
+  }
+  return [...bySource].sort(([a], [b]) => a < b ? -1 : 1).map(([, lack]) => lack)
 }
 
 const anyQuery = fc.record({
@@ -179,6 +196,8 @@ async function openSeconds (t: Test, open: (dataDir: string) => Promise<EventSto
   return events
 }
 
+const SOURCE = { index: 'main', sourcetype: 'st', cluster_name: null, node_name: null }
+
 const openInline = async (dataDir: string): Promise<EventStore> => {
   mkdirSync(dataDir, { recursive: true })
   return openInlineEvents({ dataDir, durability: 'normal', existingIndexes: new Set(['main']), maxEventBytes: 5 << 20, compatibility: 'keep', resendWindowUs: 0, fieldTables: BUILT_IN_TABLES })
@@ -191,10 +210,10 @@ for (const [name, open] of [['with threads', openTestEvents], ['without threads'
 
     t.strictSame(await events.since({ after: at(5), position: at(18), queries: [{ predicate, bordersUs: [0, 6_000_000, 7_000_000, 12_000_000, 13_000_000], fields: ['n', 'odd', 'pod_name', '__proto__'] }] }), [{
       arrivals: [{ stretch: 0, events: 1, last: '6' }, { stretch: 2, events: 3, last: '12' }], // seconds 5; 7, 9, 11; and not yet 19
-      lacking: Object.fromEntries([['n', 0], ['odd', 0], ['pod_name', 7], ['__proto__', 7]]),
+      lacking: ['pod_name', '__proto__'].map(field => ({ field, source: SOURCE, events: 7 })),
     }])
     t.strictSame((await search(events, 'odd=1 | stats count min(n) AS least max(n) AS most', { since: at(5), position: at(18) })).rows.map(({ values }) => [...values.values()]), [[7, 5, 17]])
-    t.strictSame(await events.since({ after: events.position(), position: events.position(), queries: [{ predicate, bordersUs: [0, 20_000_000], fields: ['n'] }] }), [{ arrivals: [], lacking: { n: 0 } }])
+    t.strictSame(await events.since({ after: events.position(), position: events.position(), queries: [{ predicate, bordersUs: [0, 20_000_000], fields: ['n'] }] }), [{ arrivals: [], lacking: [] }])
     t.strictSame(await events.since({ after: at(0), position: events.position(), queries: [] }), [])
   })
 }
@@ -253,7 +272,7 @@ t.test('however many old events there are, nothing but the new ones is read', as
   t.teardown(() => events.close())
   const queries = [{ predicate: conditionOf('*'), bordersUs: [0, 1_000_000, 3_000_000], fields: ['pod_name'] }]
 
-  t.strictSame(await events.since({ after, position: events.position(), queries }), [{ arrivals: [{ stretch: 0, events: 200, last: '12200' }, { stretch: 1, events: 400, last: '12600' }], lacking: { pod_name: 600 } }])
+  t.strictSame(await events.since({ after, position: events.position(), queries }), [{ arrivals: [{ stretch: 0, events: 200, last: '12200' }, { stretch: 1, events: 400, last: '12600' }], lacking: [{ field: 'pod_name', source: SOURCE, events: 600 }] }])
   t.equal((await events.find({ predicate: conditionOf('*'), window: ALL_TIME, since: after, position: events.position(), order: '-id', limit: 1_000 })).length, 600)
   await t.rejects(events.since({ after: at(0), position: events.position(), queries }), { code: 'unavailable' }, 'the others are read where they are asked for')
 })
@@ -269,9 +288,9 @@ t.test('new events outside of all stretches are not read, unless it is asked wha
   const predicate = conditionOf('*')
   const since = (...queries: ArrivalQuery[]) => events.since({ after: at(0), position: events.position(), queries })
 
-  t.strictSame(await since({ predicate, bordersUs: [15_000_000, 25_000_000], fields: [] }, { predicate, bordersUs: [], fields: [] }), [{ arrivals: [{ stretch: 0, events: 200, last: '400' }], lacking: {} }, { arrivals: [], lacking: {} }])
+  t.strictSame(await since({ predicate, bordersUs: [15_000_000, 25_000_000], fields: [] }, { predicate, bordersUs: [], fields: [] }), [{ arrivals: [{ stretch: 0, events: 200, last: '400' }], lacking: [] }, { arrivals: [], lacking: [] }])
   await t.rejects(since({ predicate, bordersUs: [15_000_000, 25_000_000], fields: ['host'] }), { code: 'unavailable', message: /is set aside/ })
-  t.strictSame(await since({ predicate, bordersUs: [15_000_000, 25_000_000], fields: ['host'] }), [{ arrivals: [], lacking: { host: 0 } }], 'once it is set aside the others are counted, of which there are none')
+  t.strictSame(await since({ predicate, bordersUs: [15_000_000, 25_000_000], fields: ['host'] }), [{ arrivals: [], lacking: [] }], 'once it is set aside the others are counted, of which there are none')
 })
 
 t.test('borders that do not ascend are refused, and a call that nobody waits for ends', async t => {
@@ -286,5 +305,5 @@ t.test('borders that do not ascend are refused, and a call that nobody waits for
   const stopped = t.rejects(since([0, 1], stopping.signal), { code: 'unavailable' })
   stopping.abort()
   await stopped
-  t.strictSame(await since([0, 1]), [{ arrivals: [{ stretch: 0, events: 1, last: '1' }], lacking: {} }])
+  t.strictSame(await since([0, 1]), [{ arrivals: [{ stretch: 0, events: 1, last: '1' }], lacking: [] }])
 })

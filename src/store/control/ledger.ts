@@ -264,9 +264,9 @@ export function openLedgerStore (db: Database.Database) {
     },
     /**
      * One transaction: what a search for late events found, and how far it has come. Events that an evaluation of the slot has seen are not late for it, and where
-     * `isDropped` they come too late. Gives the events that are late and too late.
+     * `isDropped` they come too late. What is to be kept `alongside` is called in it. Gives the events that are late and too late.
      */
-    swept: db.transaction((position: Position, found: { readonly late: readonly LateEvents[], readonly counts: readonly { readonly detectionId: string, readonly name: string, readonly events: number }[] }, { nowMs, isAfter, isDropped }: { readonly nowMs: number, readonly isAfter: (a: Position, b: Position) => boolean, readonly isDropped: (slot: Slot) => boolean }): { late: number, tooLate: number } => {
+    swept: db.transaction((position: Position, found: { readonly late: readonly LateEvents[], readonly counts: readonly { readonly detectionId: string, readonly name: string, readonly events: number }[], readonly alongside: () => void }, { nowMs, isAfter, isDropped }: { readonly nowMs: number, readonly isAfter: (a: Position, b: Position) => boolean, readonly isDropped: (slot: Slot) => boolean }): { late: number, tooLate: number } => {
       const sum = { late: 0, tooLate: 0 }
       for (const { detectionId, slotMs, events, last, dueMs } of found.late) {
         const slot = select.get(detectionId, slotMs)
@@ -284,6 +284,7 @@ export function openLedgerStore (db: Database.Database) {
         })
       }
       for (const one of found.counts) addCount.run({ ...one, nowMs })
+      found.alongside()
       putCursor.run(position)
       return sum
     }),

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import type { Source, SourceArrivals } from '../events.js'
+import type { Lack, Source, SourceArrivals } from '../events.js'
 import { HOUR_MS, MAX_SOURCES } from '../events.js'
 import type { LagCounts } from '../lag.js'
 import { addLags } from '../lag.js'
@@ -35,6 +35,9 @@ export interface SourceHours extends Pick<SourceArrivals, 'events' | 'lag' | 'ma
 
 interface HourRow { readonly events: number, readonly lag: string, readonly max_lag_us: number, readonly from_the_future: number, readonly lost_events: number, readonly throttled: number }
 
+/** Events that a detection looks for, and that lack a field which it groups by. */
+export interface LackOfSource extends Omit<Lack, 'source'> { readonly detection_id: string }
+
 const OTHERS = 0
 
 /** Senders of events and what came of them by the hour, in control.db. There are so few senders that reading all takes a millisecond. */
@@ -64,6 +67,14 @@ export function openSourceStore (db: Database.Database) {
     WITH RECURSIVE hour (ms) AS (SELECT @fromMs WHERE @fromMs < @toMs UNION ALL SELECT ms + ${HOUR_MS} FROM hour WHERE ms + ${HOUR_MS} < @toMs)
     SELECT source_hour.* FROM hour CROSS JOIN source_hour ON hour_ms = ms AND source_id = @id
   `)
+  const addLack = db.prepare(`
+    INSERT INTO source_lack (hour_ms, source_id, detection_id, field, events) VALUES (@hour_ms, @id, @detectionId, @field, @events)
+    ON CONFLICT (hour_ms, source_id, detection_id, field) DO UPDATE SET events = events + excluded.events
+  `)
+  const selectLacks = db.prepare<object, LackOfSource>(`
+    WITH RECURSIVE hour (ms) AS (SELECT @fromMs WHERE @fromMs < @toMs UNION ALL SELECT ms + ${HOUR_MS} FROM hour WHERE ms + ${HOUR_MS} < @toMs)
+    SELECT detection_id, field, sum(events) AS events FROM hour CROSS JOIN source_lack ON hour_ms = ms AND source_id = @id GROUP BY detection_id, field ORDER BY detection_id, field
+  `)
   const isSilent = '(silent_since_ms IS NOT NULL AND back_ms IS NULL AND last_arrival_ms >= @forgottenMs)'
   const where = `
     (@index IS NULL OR "index" = @index) AND (@sourcetype IS NULL OR sourcetype = @sourcetype)
@@ -79,6 +90,7 @@ export function openSourceStore (db: Database.Database) {
   const selectBack = db.prepare<[number], NamedSource & { readonly silent_since_ms: number, readonly back_ms: number }>('SELECT * FROM source WHERE back_ms IS NOT NULL LIMIT ?')
   const clearSilent = db.prepare<[number]>('UPDATE source SET silent_since_ms = NULL, back_ms = NULL WHERE id = ?')
   const deleteHour = db.prepare<[number]>('DELETE FROM source_hour WHERE hour_ms = (SELECT min(hour_ms) FROM source_hour) AND hour_ms < ?')
+  const deleteLacks = db.prepare<[number]>('DELETE FROM source_lack WHERE hour_ms = (SELECT min(hour_ms) FROM source_lack) AND hour_ms < ?')
   const deleteSources = db.prepare(`
     DELETE FROM source WHERE last_arrival_ms < @sourcesMs OR (last_arrival_ms < @forgottenMs AND (SELECT count(*) FROM source) >= ${MAX_SOURCES})
   `)
@@ -118,6 +130,12 @@ export function openSourceStore (db: Database.Database) {
     count: (filter: SourceFilter): number => selectCount.get(toParams(filter))!,
     /** What came of a source in the hours that begin from `fromMs` on and before `toMs`, both of which are whole hours. */
     hours: (id: number, fromMs: number, toMs: number): SourceHours => sumOf(selectHours.all({ id, fromMs, toMs }).map(toHours)),
+    /** Adds what was found in an hour that events of sources lack, all or none. */
+    addLacks: db.transaction((lacks: readonly (Lack & { readonly detectionId: string })[], hourMs: number): void => {
+      for (const { source, detectionId, field, events } of lacks) addLack.run({ hour_ms: hourMs, id: selectId.get(source ?? NO_NAMES) ?? OTHERS, detectionId, field, events })
+    }),
+    /** The same of one source and those hours, by detection and field. */
+    lacks: (id: number, fromMs: number, toMs: number): LackOfSource[] => selectLacks.all({ id, fromMs, toMs }),
     /** Some of the sources whose last arrival was before `beforeMs`, and whose silence has no finding. */
     newlySilent: (beforeMs: number, forgottenMs: number, limit: number): NamedSource[] => selectNewlySilent.all({ beforeMs, forgottenMs, limit }),
     /** From now on their silence has a finding. */
@@ -129,6 +147,7 @@ export function openSourceStore (db: Database.Database) {
     /** Removes the oldest hour that ended before `hoursMs`, and sources that sent nothing since `sourcesMs`. Where there is no room for new sources, those go that are forgotten. */
     removeOld: db.transaction(({ hoursMs, ...sources }: { readonly hoursMs: number, readonly sourcesMs: number, readonly forgottenMs: number }): void => {
       deleteHour.run(hoursMs - HOUR_MS)
+      deleteLacks.run(hoursMs - HOUR_MS)
       deleteSources.run(sources)
     }),
   }

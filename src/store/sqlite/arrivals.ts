@@ -1,14 +1,17 @@
-import type { Window } from '../../event.js'
+import type { Scalar, Value, Window } from '../../event.js'
 import { compilePredicate } from '../../spl/stages/search.js'
-import type { ArrivalQuery, ArrivalResult } from '../events.js'
+import type { ArrivalQuery, ArrivalResult, Lack, Source } from '../events.js'
+import { MAX_SOURCES } from '../events.js'
 import type { Block, Scope } from './blocks.js'
 import { placesInScope, toPosition } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
 import { keptColumn } from './column-block.js'
 import { toCondition } from './condition.js'
+import { toScalar } from './group.js'
 import type { PartitionReader } from './partition-reader.js'
 import { isEven } from './partition-reader.js'
 import { decodeEvents, hasColumn, rememberFields } from './rows.js'
+import { SOURCE_FIELDS, toSource } from './source-counts.js'
 
 const NO_TIME: Window = { earliestUs: Infinity, latestUs: -Infinity }
 const EVERY_TIME: Window = { earliestUs: -Infinity, latestUs: Infinity }
@@ -38,7 +41,9 @@ export function openArrivals ({ queries, ...scope }: Scope & { readonly queries:
     for (const { event, place } of decodeEvents(reader, block, columns, asking.keys())) {
       const get = rememberFields(event, reader.fields)
       for (const tally of asking.get(place)!) {
-        if (tally.matches(get)) tally.add(block.first_id + place, event.timeUs, field => get(field) === undefined)
+        if (!tally.matches(get)) continue
+        tally.add(block.first_id + place, event.timeUs)
+        for (const field of tally.fields) if (get(field) === undefined) tally.addLack(field, toSource(namesOf(get)))
       }
     }
   }
@@ -53,7 +58,7 @@ export function openArrivals ({ queries, ...scope }: Scope & { readonly queries:
       for (const tally of asked) {
         const marks = hasColumns ? tally.condition.mark(columns, reader.dictionary) : 'all'
         const places = placesInScope(block, columns, { ...scope, window: tally.window }, marks)
-        if (hasColumns && tally.isNarrow) addColumns(tally, block, columns, places)
+        if (hasColumns && tally.isNarrow) addColumns(tally, block, { columns, reader, places })
         else for (const place of places) undecided.set(place, [...undecided.get(place) ?? [], tally])
       }
       if (undecided.size > 0) addDecoded(reader, block, columns, undecided)
@@ -62,11 +67,40 @@ export function openArrivals ({ queries, ...scope }: Scope & { readonly queries:
   }
 }
 
-function addColumns (tally: Tally, block: Block, columns: BlockColumns, places: readonly number[]): void {
+function addColumns (tally: Tally, block: Block, { columns, reader, places }: { readonly columns: BlockColumns, readonly reader: PartitionReader, readonly places: readonly number[] }): void {
   if (places.length === 0) return
   const times = columns.times()
-  const lackOf = new Map(tally.fields.map(field => [field, lackReader(field, columns)]))
-  for (const place of places) tally.add(block.first_id + place, times[place]!, field => lackOf.get(field)!(place))
+  for (const place of places) tally.add(block.first_id + place, times[place]!)
+  let sourceAt: ReturnType<typeof sourceReader> | null = null
+  for (const field of tally.fields) {
+    const isLack = lackReader(field, columns)
+    for (const place of places) {
+      if (!isLack(place)) continue
+      sourceAt ??= sourceReader(columns, reader)
+      tally.addLack(field, sourceAt(place))
+    }
+  }
+}
+
+/** Gives the source of a block's events. */
+function sourceReader (columns: BlockColumns, { dictionary }: PartitionReader): (event: number) => Source | null {
+  const read = SOURCE_FIELDS.map(field => {
+    const { places, keep } = keptColumn(columns, field)
+    return (event: number) => {
+      const kept = keep(places[event]!)
+      return kept === null ? null : toScalar(field, kept, dictionary)
+    }
+  })
+  return event => toSource([read[0]!(event), read[1]!(event), read[2]!(event), read[3]!(event)])
+}
+
+/** As the columns of an event hold them: many values are none. */
+function namesOf (get: (field: string) => Value | undefined): Parameters<typeof toSource>[0] {
+  const [index, sourcetype, cluster, node] = SOURCE_FIELDS.map(field => {
+    const value = get(field)
+    return value === undefined || Array.isArray(value) ? null : value as Scalar
+  })
+  return [index!, sourcetype!, cluster!, node!]
 }
 
 /** Says of a block's events whether they have no value of a field. */
@@ -84,7 +118,18 @@ function openTally (query: ArrivalQuery) {
   const { predicate, bordersUs, fields } = query
   const condition = toCondition(predicate)
   const stretches = new Map<number, { events: number, lastId: number }>()
-  const lacking = new Map(fields.map(field => [field, 0]))
+  const lacking = new Map(fields.map(field => [field, new Map<string, { readonly source: Source | null, events: number }>()]))
+
+  /** An event that meets the condition, without a value of a field. */
+  function addLack (field: string, source: Source | null): void {
+    const bySource = lacking.get(field)!
+    const key = JSON.stringify(source)
+    const known = bySource.get(key)
+    if (known !== undefined) known.events++
+    else if (source !== null && bySource.size >= MAX_SOURCES) addLack(field, null)
+    else bySource.set(key, { source, events: 1 })
+  }
+
   return {
     window: windowOf(query),
     condition,
@@ -93,8 +138,7 @@ function openTally (query: ArrivalQuery) {
     fields: [...lacking.keys()],
     matches: compilePredicate(predicate),
     /** An event that meets the condition. */
-    add (id: number, timeUs: number, lacks: (field: string) => boolean): void {
-      for (const [field, count] of lacking) if (lacks(field)) lacking.set(field, count + 1)
+    add (id: number, timeUs: number): void {
       const stretch = stretchOf(timeUs, bordersUs)
       if (stretch === null) return
       const found = stretches.get(stretch)
@@ -104,9 +148,10 @@ function openTally (query: ArrivalQuery) {
         found.lastId = Math.max(found.lastId, id)
       }
     },
+    addLack,
     result: (): ArrivalResult => ({
       arrivals: [...stretches].sort(([a], [b]) => a - b).map(([stretch, { events, lastId }]) => ({ stretch, events, last: toPosition(lastId) })),
-      lacking: Object.fromEntries(lacking),
+      lacking: [...lacking].flatMap(([field, bySource]) => [...bySource].sort(([a], [b]) => a < b ? -1 : 1).map(([, lack]): Lack => ({ field, ...lack }))),
     }),
   }
 }

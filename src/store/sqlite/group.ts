@@ -151,7 +151,7 @@ function toPartial (aggregate: Aggregate, { count, earliestUs, latestUs, values 
   return Array.from(values, value => toScalar(field, value, dictionary))
 }
 
-function toScalar (field: string, kept: Kept, dictionary: DictionaryReader): Scalar {
+export function toScalar (field: string, kept: Kept, dictionary: DictionaryReader): Scalar {
   if (field === '_time') return toSeconds(kept as number)
   return COLUMNS[field] === 'dictionary' ? dictionary.valueOf(kept as number) : kept
 }

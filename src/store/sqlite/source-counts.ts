@@ -1,6 +1,6 @@
 import type { Scalar } from '../../event.js'
 import type { Loss } from '../../fields/loss.js'
-import type { SourceArrivals } from '../events.js'
+import type { Source, SourceArrivals } from '../events.js'
 import { HOUR_MS, MAX_SOURCE_CHARS, MAX_SOURCES } from '../events.js'
 import { LAST_LAG_BUCKET, lagBucketOf } from '../lag.js'
 import { COLUMN_FIELDS } from './columns.js'
@@ -30,10 +30,13 @@ interface Counts {
 }
 
 type Name = Scalar | null
-/** Index, sourcetype, cluster and node. */
+/** Of SOURCE_FIELDS. */
 type Names = readonly [Name, Name, Name, Name]
 
-const [INDEX, SOURCETYPE, CLUSTER, NODE] = ['index', 'sourcetype', 'cluster_name', 'node_name'].map(field => COLUMN_FIELDS.indexOf(field)) as [number, number, number, number]
+/** The fields that tell sources apart. */
+export const SOURCE_FIELDS = ['index', 'sourcetype', 'cluster_name', 'node_name'] as const
+
+const [INDEX, SOURCETYPE, CLUSTER, NODE] = SOURCE_FIELDS.map(field => COLUMN_FIELDS.indexOf(field)) as [number, number, number, number]
 
 const HOUR_US = HOUR_MS * 1_000
 
@@ -61,7 +64,7 @@ export function openSourceCounts () {
   }
 
   function addCounts (hour: number, names: Names, arrivalUs: number): Counts {
-    if (all.length >= MAX_SOURCES || names.some(name => typeof name === 'string' && name.length > MAX_SOURCE_CHARS)) {
+    if (all.length >= MAX_SOURCES || toSource(names) === null) {
       return getOrMake(others, hour, () => noCounts(hour, null, arrivalUs))
     }
     const counts = noCounts(hour, names, arrivalUs)
@@ -113,8 +116,10 @@ function toArrivals ({ hour, names, lag, ...counts }: Counts): SourceArrivals {
   return { ...counts, source: names === null ? null : toSource(names), hourMs: hour * HOUR_MS, lag: used }
 }
 
-/** 42 and "42" are one name, as they are one value to a search (spl-semantics.md R50). */
-function toSource ([index, sourcetype, cluster, node]: Names): SourceArrivals['source'] {
+/** 42 and "42" are one name, as they are one value to a search (spl-semantics.md R50). Null where a name is too long to be told apart. */
+export function toSource (names: Names): Source | null {
+  if (names.some(name => typeof name === 'string' && name.length > MAX_SOURCE_CHARS)) return null
+  const [index, sourcetype, cluster, node] = names
   const toText = (name: Name) => name === null ? null : String(name)
   return { index: String(index), sourcetype: String(sourcetype), cluster_name: toText(cluster), node_name: toText(node) }
 }
