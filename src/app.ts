@@ -16,6 +16,7 @@ import { coverageRoutes } from './api/coverage.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
+import type { FindingRouteDeps } from './api/findings.js'
 import { findingRoutes } from './api/findings.js'
 import type { LedgerRouteDeps } from './api/ledger.js'
 import { ledgerRoutes } from './api/ledger.js'
@@ -40,7 +41,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources

@@ -1,4 +1,4 @@
-export type ErrorCode = 'invalid' | 'unauthorized' | 'forbidden' | 'not_found' | 'conflict' | 'too_large' | 'unavailable'
+export type ErrorCode = 'invalid' | 'unauthorized' | 'forbidden' | 'not_found' | 'conflict' | 'precondition_failed' | 'too_large' | 'unavailable'
 
 /** One wrong member of a request; `pointer` is a JSON pointer into it (RFC 6901). */
 export interface ErrorDetail { pointer: string, detail: string }

@@ -64,11 +64,13 @@ export const Finding = FindingBody.extend({
   disposition: Disposition.nullable(),
   owner: z.string().nullable(),
   revision: z.number().int(),
+  etag: z.string().describe('as in the header ETag, for If-Match: another one after each revision, change and comment'),
   created_at: z.string(),
-  updated_at: z.string(),
+  updated_at: z.string().describe('of the last revision or change'),
   run: z.string().describe('the run that gave this revision; empty where none did, but Hecate itself'),
   backfill: z.string().nullable().describe('the backfill that created it; null where a run of the schedule or by hand did'),
   throttled_by: z.string().nullable().describe('the finding that had fired with the same values of the detection\'s throttling fields, so that this one did not; null where it fired'),
+  suppressed_by: z.string().nullable().describe('the suppression that hides it; null without'),
   gone_at: z.string().nullable().describe('when a later evaluation of its window gave the row no more, or a silent source sent again; null before'),
   change: FindingChange.nullable().describe('what this revision says that the one before did not; null of the first'),
 }).meta({ id: 'Finding' })
@@ -91,6 +93,23 @@ export const FindingRevision = FindingBody.extend({
   change: FindingChange.nullable(),
 }).meta({ id: 'FindingRevision' })
 export type FindingRevision = z.infer<typeof FindingRevision>
+
+/** What a person sets of a finding. */
+export type Workflow = Pick<Finding, 'status' | 'disposition' | 'owner'>
+
+const WorkflowPart = Finding.pick({ status: true, disposition: true, owner: true }).partial()
+
+export const FindingHistoryEntry = z.object({
+  kind: z.enum(['change', 'comment', 'revision']).describe('change: of status, disposition or owner, with a comment or without; revision: a run said something else, see /findings/{id}/revisions'),
+  revision: z.number().int().describe('that the finding had, or that came'),
+  at: z.string(),
+  by: z.string().nullable().describe('name of the API key; null: Hecate itself'),
+  before: WorkflowPart.nullable().describe('the members that changed'),
+  after: WorkflowPart.nullable(),
+  comment: z.string().nullable(),
+  reason: z.string().nullable().describe('why Hecate changed something, or what a revision says in one line'),
+}).meta({ id: 'FindingHistoryEntry' })
+export type FindingHistoryEntry = z.infer<typeof FindingHistoryEntry>
 
 /** Bounds of Splunk's severities (spl-semantics.md R106). */
 export function severityOf (score: number): z.infer<typeof Severity> {

@@ -43,6 +43,7 @@ import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { openSourceStore } from './store/control/sources.js'
+import { openWorkflowStore } from './store/control/workflow.js'
 import type { DroppedPartition } from './store/events.js'
 import type { DiskSpace } from './store/disk.js'
 import { openDisk } from './store/disk.js'
@@ -234,6 +235,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     offers,
     coverage: openCoverageReader({ detectionStore, definitions, ledgerStore }),
     findings,
+    workflow: openWorkflowStore(control, findings),
     macros: detections.macros,
     knowledge: detections.knowledge,
     signal: stop.signal,

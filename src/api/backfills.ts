@@ -32,7 +32,7 @@ export const BackfillView = z.object({
   lost_slots: z.number().int().describe('left as they were: events of the window were dropped after they had been evaluated'),
   row_count: z.number().int(),
   rows_cut: z.number().int().describe(`rows of a dry run that are not kept; the first ${MAX_KEPT_ROWS.toLocaleString('en')} are, or 64 MB`),
-  findings: z.object({ created: z.number().int(), throttled: z.number().int().describe('new ones that were throttled, which are not among the created'), revised: z.number().int(), unchanged: z.number().int(), gone: z.number().int() }),
+  findings: z.object({ created: z.number().int(), throttled: z.number().int().describe('new ones that were throttled, which are not among the created'), suppressed: z.number().int().describe('new ones that a suppression hides, likewise'), revised: z.number().int(), unchanged: z.number().int(), gone: z.number().int() }),
   warnings: z.array(z.string()),
   created_by: z.string().describe('name of the API key'),
   created_at: z.string(),
@@ -133,7 +133,7 @@ export async function backfillRoutes (app: FastifyInstance, { backfills, time }:
 const toText = (ms: number | null) => ms === null ? null : new Date(ms).toISOString()
 
 function toView (backfill: Backfill, { slotsPerSecond, etaSeconds }: Pace): z.infer<typeof BackfillView> {
-  const { id, detection_id, state, done_slots: done, total_slots: total, failed_slots, short_slots, lost_slots, row_count, rows_cut, created, throttled, revised, unchanged, gone, created_by, error } = backfill
+  const { id, detection_id, state, done_slots: done, total_slots: total, failed_slots, short_slots, lost_slots, row_count, rows_cut, created, throttled, suppressed, revised, unchanged, gone, created_by, error } = backfill
   return {
     id,
     detection_id,
@@ -153,7 +153,7 @@ function toView (backfill: Backfill, { slotsPerSecond, etaSeconds }: Pace): z.in
     lost_slots,
     row_count,
     rows_cut,
-    findings: { created, throttled, revised, unchanged, gone },
+    findings: { created, throttled, suppressed, revised, unchanged, gone },
     warnings: [
       ...short_slots > 0 ? [`events of ${counted(short_slots, 'window')} had been dropped before`] : [],
       ...lost_slots > 0 ? [`${counted(lost_slots, 'slot')} left as evaluated before, since events of the window were dropped after that`] : [],

@@ -107,8 +107,8 @@ export function openBackfills ({ events, backfills, definitions, detections, led
     const ran = await ledger.backfill(detectionId, { slotMs, definitionHash, window }, {
       id,
       // In the run's own transaction: after a kill the slot and its findings are either counted and behind the cursor, or it is evaluated as if it had never been.
-      ran: ({ row_count, created, throttled, revised, unchanged, gone }: RunRecord, isShort) => {
-        backfills.advance(id, nextSlotMs, { row_count, created, throttled, revised, unchanged, gone, short_slots: isShort ? 1 : 0 })
+      ran: ({ row_count, created, throttled, suppressed, revised, unchanged, gone }: RunRecord, isShort) => {
+        backfills.advance(id, nextSlotMs, { row_count, created, throttled, suppressed, revised, unchanged, gone, short_slots: isShort ? 1 : 0 })
       },
     })
     if (ran === null) return lost()

@@ -76,7 +76,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one
     const finishedMs = now()
     const run: RunRecord = {
-      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, throttled: 0, revised: 0, unchanged: 0, gone: 0,
+      ...base, status: 'failed', position: null, finished_ms: finishedMs, row_count: 0, scanned_events: 0, created: 0, throttled: 0, suppressed: 0, revised: 0, unchanged: 0, gone: 0,
       error: error instanceof Error ? error.message : String(error), warnings: [],
     }
     findings.failRun(run, nextTryMs(finishedMs))

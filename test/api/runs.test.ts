@@ -58,6 +58,8 @@ t.test('a run makes a finding with risk object, score, threat objects, message a
     updated_at: '2026-03-10T12:30:00.000Z',
     backfill: null,
     throttled_by: null,
+    suppressed_by: null,
+    etag: '"1.0"',
     gone_at: null,
     change: null,
   })

@@ -262,6 +262,8 @@ t.test('a source that stops is silent after an hour: one finding, which says who
     gone_at: null,
     backfill: null,
     throttled_by: null,
+    suppressed_by: null,
+    etag: '"1.0"',
     change: null,
   }])
   t.match((await app.listed('silent=true')).items, [{ node_name: 'n1', silent: true, silent_since: START }])

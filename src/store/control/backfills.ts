@@ -5,7 +5,7 @@ import type { RunCounts } from './findings.js'
 export const BACKFILL_STATES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const
 export type BackfillState = typeof BACKFILL_STATES[number]
 
-/** A backfill as it stands. What each column is: migrations/control/0006_backfill.sql, 0008_backfill_throttled.sql. */
+/** A backfill as it stands. What each column is: migrations/control/0006_backfill.sql, 0008_backfill_throttled.sql, 0011_workflow.sql. */
 export interface Backfill extends RunCounts {
   readonly number: number
   readonly id: string
@@ -70,7 +70,7 @@ export function openBackfillStore (db: Database.Database) {
   const advance = db.prepare(`
     UPDATE backfill SET next_slot_ms = @nextSlotMs, done_slots = done_slots + 1, tries = 0, next_try_ms = 0, failed_slots = failed_slots + @failed_slots,
       short_slots = short_slots + @short_slots, lost_slots = lost_slots + @lost_slots, row_count = row_count + @row_count, created = created + @created,
-      throttled = throttled + @throttled, revised = revised + @revised, unchanged = unchanged + @unchanged, gone = gone + @gone, slot_error = coalesce(@slot_error, slot_error)
+      throttled = throttled + @throttled, suppressed = suppressed + @suppressed, revised = revised + @revised, unchanged = unchanged + @unchanged, gone = gone + @gone, slot_error = coalesce(@slot_error, slot_error)
     WHERE id = @id
   `)
   const retry = db.prepare<[number, string]>('UPDATE backfill SET tries = tries + 1, next_try_ms = ? WHERE id = ?')
@@ -95,7 +95,7 @@ export function openBackfillStore (db: Database.Database) {
 
   function advanceTo (id: string, nextSlotMs: number | null, outcome: SlotOutcome): void {
     advance.run({
-      failed_slots: 0, short_slots: 0, lost_slots: 0, row_count: 0, created: 0, throttled: 0, revised: 0, unchanged: 0, gone: 0, slot_error: null, ...outcome, id, nextSlotMs,
+      failed_slots: 0, short_slots: 0, lost_slots: 0, row_count: 0, created: 0, throttled: 0, suppressed: 0, revised: 0, unchanged: 0, gone: 0, slot_error: null, ...outcome, id, nextSlotMs,
     })
   }
 

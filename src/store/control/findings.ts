@@ -1,10 +1,12 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
-import type { Window } from '../../event.js'
 import { toMicroseconds } from '../../event.js'
 import type { Evidence, Finding, FindingChange, FindingRevision } from '../../finding.js'
 import { FindingBody, saysTheSame } from '../../finding.js'
 import type { Position } from '../events.js'
+import { openFindingHistory } from './finding-history.js'
+import type { FindingFilter, FindingOrder, FindingPlace } from './finding-lists.js'
+import { openFindingFacets, openFindingLists, visibilityOf } from './finding-lists.js'
 import type { RunnableSlot } from './ledger.js'
 
 /** What a run says of one row, with the key that makes it the same finding next time. */
@@ -38,6 +40,8 @@ export interface RunRecord {
   readonly created: number
   /** New findings that did not. */
   readonly throttled: number
+  /** New findings that a suppression hides. */
+  readonly suppressed: number
   readonly revised: number
   readonly unchanged: number
   /** Findings of the slot whose rows are there no more. */
@@ -50,7 +54,7 @@ export interface RunRecord {
 /** As it stands in the table. */
 type RunRow = Omit<RunRecord, 'warnings'> & { readonly warnings: string }
 
-export type RunCounts = Pick<RunRecord, 'created' | 'throttled' | 'revised' | 'unchanged' | 'gone'>
+export type RunCounts = Pick<RunRecord, 'created' | 'throttled' | 'suppressed' | 'revised' | 'unchanged' | 'gone'>
 
 /** The backfill that a run is part of. */
 export interface RunOfBackfill {
@@ -73,8 +77,17 @@ export interface RunOutcome {
   readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
 }
 
+/**
+ * What was written of a finding. `created` is told of one that is shown for the first time, also where a revision takes it out of a suppression; `changed`
+ * where a person has set status, disposition or owner. A revision may set the status as well: it re-opens what was done with.
+ */
+export interface FindingWrite { readonly what: 'created' | 'throttled' | 'suppressed' | 'revised' | 'changed' | 'gone' | 'ended', readonly nowMs: number }
+
 /** A finding as it stands now, and what was written of it. Called in the transaction that wrote it: what throws undoes that. */
-export type FindingWritten = (finding: Finding, write: { readonly what: 'created' | 'throttled' | 'revised' | 'gone' | 'ended', readonly nowMs: number }) => void
+export type FindingWritten = (finding: Finding, write: FindingWrite) => void
+
+/** The suppression that is to hide a finding, null without. Called in the transaction that writes the finding. */
+export type SuppressionOf = (body: FindingBody, nowMs: number) => string | null
 
 /** A finding that no run gives. */
 export type OwnFinding = Pick<FindingDraft, 'id' | 'body'>
@@ -82,19 +95,12 @@ export type OwnFinding = Pick<FindingDraft, 'id' | 'body'>
 /** That what a finding says is over. */
 export interface FindingEnd { readonly id: string, readonly atMs: number, readonly change: FindingChange }
 
-export interface FindingFilter {
-  readonly window: Window
-  readonly status?: string | undefined
-  readonly detection?: string | undefined
-  readonly risk_object?: string | undefined
-  readonly min_score?: number | undefined
-  /** Throttled findings too, or them alone; none of them where it is undefined. */
-  readonly throttled?: 'include' | 'only' | undefined
-}
-
 interface FindingRow {
   readonly id: string
   readonly status: Finding['status']
+  readonly disposition: Finding['disposition']
+  readonly owner: string | null
+  readonly history_count: number
   readonly revision: number
   readonly position: Position
   readonly run_id: string
@@ -105,10 +111,14 @@ interface FindingRow {
   readonly gone_ms: number | null
   readonly backfill_id: string | null
   readonly throttled_by: string | null
+  readonly suppressed_by: string | null
   readonly body: string
   /** Of the revision. */
   readonly change: string | null
 }
+
+/** What leaves a finding out of lists. */
+type Marks = Pick<Finding, 'throttled_by' | 'suppressed_by'>
 
 interface RevisionRow { readonly revision: number, readonly run_id: string, readonly created_ms: number, readonly body: string, readonly change: string | null }
 
@@ -118,25 +128,28 @@ interface EvidenceRow { readonly event_count: number, readonly approximate: numb
 const MAX_EVIDENCE_BYTES = 256 << 10
 
 /** Findings and the runs that gave them, in control.db. Who keeps something of each finding is in `listeners`. */
-export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = []) {
+export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null) {
+  const history = openFindingHistory(db)
+  const facets = openFindingFacets(db)
+  const lists = openFindingLists(db)
   const columns = 'finding.*, (SELECT change FROM finding_revision AS last WHERE last.finding_id = finding.id AND last.revision = finding.revision) AS change'
   const select = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id = ?`)
   const selectLast = db.prepare<[string], { body: string, definition_hash: string | null }>('SELECT body, definition_hash FROM finding LEFT JOIN run ON run.id = run_id WHERE finding.id = ?')
   // uses finding_detection_id_slot_ms_idx
   const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
   const insert = db.prepare(`
-    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by)
-    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by)
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by, suppressed_by)
+    VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by, @suppressed_by)
   `)
   // uses finding_detection_id_throttle_key_fired_slot_ms_idx
   const selectFired = db.prepare<object, string>(`
     SELECT id FROM finding WHERE detection_id = @detectionId AND throttle_key = @key AND fired_slot_ms > @afterMs AND fired_slot_ms <= @untilMs ORDER BY fired_slot_ms DESC LIMIT 1
   `).pluck()
   const revise = db.prepare(`
-    UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body
+    UPDATE finding SET time_us = @time_us, score = @score, revision = @revision, position = @position, run_id = @run_id, slot_ms = @slot_ms, gone_ms = @gone_ms, updated_ms = @now_ms, body = @body,
+      suppressed_by = @suppressed_by
     WHERE id = @id
   `)
-  const resolveNew = db.prepare<[string]>("UPDATE finding SET status = 'resolved' WHERE id = ? AND status = 'new'")
   const confirm = db.prepare<[Position, number, string]>('UPDATE finding SET position = ?, slot_ms = ? WHERE id = ?')
   const insertRevision = db.prepare(`
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
@@ -153,9 +166,9 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
   const insertRun = db.prepare<RunRow>(`
     INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
-      scanned_events, created, throttled, revised, unchanged, gone, error, warnings)
+      scanned_events, created, throttled, suppressed, revised, unchanged, gone, error, warnings)
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
-      @scanned_events, @created, @throttled, @revised, @unchanged, @gone, @error, @warnings)
+      @scanned_events, @created, @throttled, @suppressed, @revised, @unchanged, @gone, @error, @warnings)
   `)
   const doneSlot = db.prepare(`
     UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL, done_ms = @finished_ms,
@@ -178,54 +191,63 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const selectLastSuccess = db.prepare<[], { detection_id: string, finished_ms: number }>(`
     SELECT detection_id, max(finished_ms) AS finished_ms FROM run WHERE status = 'succeeded' GROUP BY detection_id
   `)
-  /** The lists of findings that meet a condition which is also that of an index by their time. */
-  function prepareLists (condition: string) {
-    const where = `
-      ${condition} AND time_us >= @earliestUs AND time_us < @latestUs
-      AND (@status IS NULL OR status = @status) AND (@detection IS NULL OR detection_id = @detection) AND score >= @min_score
-      AND (@risk_object IS NULL OR id IN (SELECT finding_id FROM finding_risk_object WHERE value = @risk_object))
-    `
-    return {
-      page: db.prepare<object, FindingRow>(`
-        SELECT ${columns} FROM finding WHERE ${where} AND (time_us, id) < (@before_us, @before_id) ORDER BY time_us DESC, id DESC LIMIT @limit
-      `),
-      count: db.prepare<object, number>(`SELECT count(*) FROM finding WHERE ${where}`).pluck(),
-    }
-  }
-  const lists = {
-    fired: prepareLists('throttled_by IS NULL'), // uses finding_time_us_fired_idx
-    only: prepareLists('throttled_by IS NOT NULL'), // uses finding_time_us_throttled_idx
-    include: prepareLists('true'), // uses finding_time_us_idx
-  }
-  const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL ORDER BY time_us, detection_id, id`)
+  const selectMany = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id IN (SELECT value FROM json_each(?))`)
+  const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL AND suppressed_by IS NULL ORDER BY time_us, detection_id, id`)
 
-  function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): 'created' | 'throttled' | 'revised' | 'unchanged' {
+  function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): Exclude<keyof RunCounts, 'gone'> {
     const before = select.get(id)
+    const bodyBefore = before === undefined ? null : JSON.parse(before.body) as FindingBody
     const isBack = before !== undefined && before.gone_ms !== null
+    const isNews = bodyBefore === null || !saysTheSame(bodyBefore, body)
     // An older position never overwrites a newer one; the same row writes no revision.
-    if (before !== undefined && (isAfter(before.position, position) || (!isBack && saysTheSame(JSON.parse(before.body) as FindingBody, body)))) {
+    if (before !== undefined && (isAfter(before.position, position) || (!isBack && !isNews))) {
       if (!isAfter(before.position, position)) confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
       return 'unchanged'
     }
-    const throttledBy = before === undefined && throttle !== null ? selectFired.get({ detectionId: body.detection.id, ...throttle }) ?? null : null
+    const marks = before === undefined ? marksOfNew(body, throttle, run) : marksOfRevised(before, body, isNews, run)
+    const said = change !== null ? (isBack ? { ...change, row: 'back' as const } : change) : isBack ? appearance('back', run.definition_hash) : null
     const row = {
       id, position, run_id: run.id, now_ms: run.finished_ms, body: JSON.stringify(body), slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), gone_ms: null,
       detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
-      change: change !== null ? JSON.stringify(isBack ? { ...change, row: 'back' } : change) : isBack ? JSON.stringify(appearance('back', run.definition_hash)) : null,
-      throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || throttledBy !== null ? null : run.slot_ms, throttled_by: throttledBy,
+      change: said === null ? null : JSON.stringify(said),
+      throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms, ...marks,
     }
     if (before === undefined) insert.run({ ...row, backfill_id: backfill?.id ?? null })
     else revise.run(row)
     insertRevision.run(row)
     deleteRiskObjects.run(id)
     for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
+    facets.put(bodyBefore === null ? null : { id, visibility: visibilityOf(before!), timeUs: before!.time_us, body: bodyBefore }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
     if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
-    const what = before !== undefined ? 'revised' : throttledBy === null ? 'created' : 'throttled'
-    tell(id, what, run.finished_ms)
+    if (before !== undefined && said !== null) reopen(before, isNews, said, run.finished_ms)
+    const what = before !== undefined ? 'revised' : ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
+    tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, run.finished_ms)
     return what
   }
 
-  function tell (id: string, what: Parameters<FindingWritten>[1]['what'], nowMs: number): void {
+  /** What leaves a new finding out of lists. One that is suppressed has not fired, and throttles none. */
+  function marksOfNew (body: FindingBody, throttle: Throttle | null, run: RunRecord): Marks {
+    const suppressedBy = suppressionOf(body, run.finished_ms)
+    const throttledBy = suppressedBy === null && throttle !== null ? selectFired.get({ detectionId: body.detection.id, ...throttle }) ?? null : null
+    return { throttled_by: throttledBy, suppressed_by: suppressedBy }
+  }
+
+  /** What hides a finding has to hide what is new of it too. One that was shown stays so: somebody may work on it. */
+  function marksOfRevised (before: FindingRow, body: FindingBody, isNews: boolean, run: RunRecord): Marks {
+    const { throttled_by: throttledBy, suppressed_by: suppressedBy } = before
+    return { throttled_by: throttledBy, suppressed_by: suppressedBy !== null && isNews ? suppressionOf(body, run.finished_ms) : suppressedBy }
+  }
+
+  /**
+   * What was done with is to be looked at again where its row says something else, or is there again and was done with while it was gone. What a person
+   * said of it stays.
+   */
+  function reopen (before: FindingRow, isNews: boolean, { text }: FindingChange, nowMs: number): void {
+    if (before.status !== 'resolved' && before.status !== 'closed') return
+    if (isNews || history.isStatusOf(before.id, before.revision)) history.add(before.id, before, { ...before, status: 'new' }, { by: null, atMs: nowMs, reason: text })
+  }
+
+  function tell (id: string, what: FindingWrite['what'], nowMs: number): void {
     if (listeners.length === 0) return
     const finding = toFinding(select.get(id)!)
     for (const listener of listeners) listener(finding, { what, nowMs })
@@ -235,10 +257,10 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   function markGone (run: RunRecord, { position, drafts, isAfter, appearance }: RunOutcome): number {
     const given = new Set(drafts.map(({ id }) => id))
     const gone = selectOfSlot.all(run.detection_id, run.slot_ms).filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
-    for (const { id, revision, time_us, body } of gone) {
+    for (const { id, revision, time_us, suppressed_by, body } of gone) {
       const { risk: { score } } = JSON.parse(body) as FindingBody
       const row = {
-        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: run.slot_ms, gone_ms: run.finished_ms, time_us, score, revision: revision + 1,
+        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: run.slot_ms, gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
         change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
       }
       revise.run(row)
@@ -249,6 +271,10 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   }
 
   return {
+    /** What was done with findings. */
+    history,
+    /** Tells the listeners what another store has written of a finding, in the transaction that wrote it. */
+    tell,
     /** The body of a finding as it stands, and the definition of the run that gave it; undefined where there is none. */
     last (id: string): { readonly body: FindingBody, readonly definitionHash: string | null } | undefined {
       const row = selectLast.get(id)
@@ -257,7 +283,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
     commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): RunRecord => {
       const { position, drafts, slot, isShort, backfill, isAfter } = outcome
-      const counts = { created: 0, throttled: 0, revised: 0, unchanged: 0, gone: 0 }
+      const counts = { created: 0, throttled: 0, suppressed: 0, revised: 0, unchanged: 0, gone: 0 }
       const record = { ...run, ...counts }
       for (const draft of drafts) counts[write(draft, record, outcome)]++
       // A window that has lost events gives no row that they made, which says nothing of the row.
@@ -279,13 +305,15 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     putOwn: db.transaction((findings: readonly OwnFinding[], position: Position, nowMs: number): void => {
       for (const { id, body } of findings) {
         if (select.get(id) !== undefined) continue
+        const suppressedBy = suppressionOf(body, nowMs)
         const row = {
-          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, throttle_key: null, fired_slot_ms: null, throttled_by: null, detection_id: body.detection.id,
-          time_us: toMicroseconds(body.time), score: body.risk.score, revision: 1, change: null,
+          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, throttle_key: null, fired_slot_ms: null, throttled_by: null, suppressed_by: suppressedBy,
+          detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: 1, change: null,
         }
         insert.run(row)
         insertRevision.run(row)
-        tell(id, 'created', nowMs)
+        facets.put(null, { id, visibility: visibilityOf(row), timeUs: row.time_us, body })
+        tell(id, suppressedBy === null ? 'created' : 'suppressed', nowMs)
       }
     }),
     /** Says of findings of Hecate's own that they are over, each once, all or none. One that nobody has worked on is resolved. */
@@ -296,7 +324,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
         const row = { ...before, position, run_id: NO_RUN, now_ms: nowMs, gone_ms: atMs, revision: before.revision + 1, change: JSON.stringify(change) }
         revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
         insertRevision.run(row)
-        resolveNew.run(id)
+        if (before.status === 'new') history.add(id, before, { ...before, status: 'resolved' }, { by: null, atMs: nowMs, reason: change.text })
         tell(id, 'ended', nowMs)
       }
     }),
@@ -306,15 +334,17 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     },
     /** When a run of each detection last succeeded; epoch milliseconds. */
     lastSuccess: (): ReadonlyMap<string, number> => new Map(selectLastSuccess.all().map(row => [row.detection_id, row.finished_ms])),
-    /** Newest event time first, after the finding `before` where given. */
-    list (filter: FindingFilter, limit: number, before?: { readonly timeUs: number, readonly id: string }): Finding[] {
-      return lists[filter.throttled ?? 'fired'].page.all({ ...toParams(filter), limit, before_us: before?.timeUs ?? Infinity, before_id: before?.id ?? '' }).map(toFinding)
+    /** At most `limit` findings, behind a place where given. What is asked for is looked for in pieces, between which others get their turn. */
+    async list (filter: FindingFilter, order: FindingOrder, limit: number, after?: FindingPlace): Promise<Finding[]> {
+      const ids = (await lists.page(filter, order, limit, after)).map(({ id }) => id)
+      const found = new Map(selectMany.all(JSON.stringify(ids)).map(row => [row.id, toFinding(row)]))
+      return ids.flatMap(id => found.get(id) ?? [])
     },
-    /** All that fired, the oldest event time first, of equal ones by detection; read as they are taken. */
+    /** All that are shown, the oldest event time first, of equal ones by detection; read as they are taken. */
     * each (): Generator<Finding> {
       for (const row of selectAll.iterate()) yield toFinding(row)
     },
-    count: (filter: FindingFilter): number => lists[filter.throttled ?? 'fired'].count.get(toParams(filter)) ?? 0,
+    count: lists.count,
     get (id: string): Finding | undefined {
       const row = select.get(id)
       return row === undefined ? undefined : toFinding(row)
@@ -349,23 +379,21 @@ function toRunRow (run: RunRecord): RunRow {
   return { ...run, warnings: JSON.stringify(run.warnings.slice(0, MAX_WARNINGS).map(text => text.slice(0, MAX_WARNING))) }
 }
 
-function toParams ({ window, status, detection, risk_object: riskObject, min_score: minScore }: FindingFilter) {
-  return { ...window, status: status ?? null, detection: detection ?? null, risk_object: riskObject ?? null, min_score: minScore ?? 0 }
-}
-
 function toFinding (row: FindingRow): Finding {
   return {
     id: row.id,
     ...JSON.parse(row.body) as FindingBody,
     status: row.status,
-    disposition: null,
-    owner: null,
+    disposition: row.disposition,
+    owner: row.owner,
     revision: row.revision,
+    etag: `"${row.revision}.${row.history_count}"`,
     created_at: new Date(row.created_ms).toISOString(),
     updated_at: new Date(row.updated_ms).toISOString(),
     run: row.run_id,
     backfill: row.backfill_id,
     throttled_by: row.throttled_by,
+    suppressed_by: row.suppressed_by,
     gone_at: row.gone_ms === null ? null : new Date(row.gone_ms).toISOString(),
     change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
   }
