@@ -16,6 +16,7 @@ import { coverageRoutes } from './api/coverage.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
+import { findingBulkRoutes } from './api/finding-bulk.js'
 import type { FindingRouteDeps } from './api/findings.js'
 import { findingRoutes } from './api/findings.js'
 import type { LedgerRouteDeps } from './api/ledger.js'
@@ -129,6 +130,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(backfillRoutes, deps)
     await api.register(coverageRoutes, deps)
     await api.register(findingRoutes, deps)
+    await api.register(findingBulkRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)

@@ -9,7 +9,7 @@ import type { FindingStore } from '../store/control/findings.js'
 import type { WorkflowStore } from '../store/control/workflow.js'
 import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
-import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeRange, toCursor, toWindowText } from './query.js'
+import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, TimeRange, toCursor, toWindowText } from './query.js'
 
 export interface FindingRouteDeps {
   readonly findings: FindingStore
@@ -51,7 +51,10 @@ export const FindingQuery = TimeRange.extend({
   suppressed_by: z.string().min(1).max(100).optional().describe('findings that this suppression hides'),
 })
 
-export function toFilter (query: z.infer<typeof FindingQuery>, time: TimeContext): FindingFilter {
+/** The same in a JSON body. */
+export const FindingSelection = FindingQuery.extend({ earliest: TimeInput.optional(), latest: TimeInput.optional(), min_score: z.number().int().min(0).max(999).optional() })
+
+export function toFilter (query: z.infer<typeof FindingQuery | typeof FindingSelection>, time: TimeContext): FindingFilter {
   const { throttled, suppressed, suppressed_by: suppressedBy, min_score: minScore } = query
   if (throttled === 'only' && (suppressed === 'only' || suppressedBy !== undefined)) throw new AppError('invalid', 'no finding is both throttled and suppressed: a suppressed one has not come to the throttling')
   return {

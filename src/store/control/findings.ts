@@ -270,6 +270,12 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     return gone.length
   }
 
+  /** In the order of the ids; those that are not there are left out. */
+  function many (ids: readonly string[]): Finding[] {
+    const found = new Map(selectMany.all(JSON.stringify(ids)).map(row => [row.id, toFinding(row)]))
+    return ids.flatMap(id => found.get(id) ?? [])
+  }
+
   return {
     /** What was done with findings. */
     history,
@@ -335,16 +341,15 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     /** When a run of each detection last succeeded; epoch milliseconds. */
     lastSuccess: (): ReadonlyMap<string, number> => new Map(selectLastSuccess.all().map(row => [row.detection_id, row.finished_ms])),
     /** At most `limit` findings, behind a place where given. What is asked for is looked for in pieces, between which others get their turn. */
-    async list (filter: FindingFilter, order: FindingOrder, limit: number, after?: FindingPlace): Promise<Finding[]> {
-      const ids = (await lists.page(filter, order, limit, after)).map(({ id }) => id)
-      const found = new Map(selectMany.all(JSON.stringify(ids)).map(row => [row.id, toFinding(row)]))
-      return ids.flatMap(id => found.get(id) ?? [])
-    },
+    list: async (filter: FindingFilter, order: FindingOrder, limit: number, after?: FindingPlace): Promise<Finding[]> => many((await lists.page(filter, order, limit, after)).map(({ id }) => id)),
+    /** The same without what they say. */
+    places: lists.page,
     /** All that are shown, the oldest event time first, of equal ones by detection; read as they are taken. */
     * each (): Generator<Finding> {
       for (const row of selectAll.iterate()) yield toFinding(row)
     },
     count: lists.count,
+    many,
     get (id: string): Finding | undefined {
       const row = select.get(id)
       return row === undefined ? undefined : toFinding(row)

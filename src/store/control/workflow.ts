@@ -7,10 +7,10 @@ import type { FindingStore } from './findings.js'
 /** What of a finding a person changes. */
 export type WorkflowChange = { readonly [name in keyof Workflow]?: Workflow[name] | undefined }
 
-export interface Changed { readonly before: Finding, readonly after: Finding }
+export interface Changed<T = Finding> { readonly before: T, readonly after: T }
 
 /** What people do with findings, in control.db: the change, its entry in the history and what listeners keep of it are in one transaction. */
-export function openWorkflowStore (db: Database.Database, { history, get, tell }: Pick<FindingStore, 'history' | 'get' | 'tell'>) {
+export function openWorkflowStore (db: Database.Database, { history, get, many, tell }: Pick<FindingStore, 'history' | 'get' | 'many' | 'tell'>) {
   /** The finding before and after; the same where nothing changed. */
   function changeOne (before: Finding, change: WorkflowChange, deed: Deed): Changed {
     const after = afterOf(before, change)
@@ -27,11 +27,15 @@ export function openWorkflowStore (db: Database.Database, { history, get, tell }
       if (!isExpected(before.etag)) throw new AppError('precondition_failed', `the finding was changed meanwhile: its ETag is ${before.etag}`)
       return changeOne(before, change, deed)
     }),
-    /** One transaction. A finding whose etag is not the one given is left as it is, and not among what comes back. */
-    changeAll: db.transaction((all: readonly { readonly id: string, readonly etag: string }[], change: WorkflowChange, deed: Deed): Changed[] => all.flatMap(({ id, etag }) => {
-      const before = get(id)
-      return before?.etag === etag ? changeOne(before, change, deed) : []
-    })),
+    /** What each of the findings would be changed to, with the ETag that it has; those that are not there are left out. */
+    preview: (ids: readonly string[], change: WorkflowChange): Changed[] => many(ids).map(before => ({ before, after: { ...before, ...afterOf(before, change) } })),
+    /**
+     * One transaction. A finding whose ETag is not the one given is left as it is, and not among what comes back. The comment goes to those that change, or to
+     * all where there is nothing to change.
+     */
+    changeAll: db.transaction((etags: ReadonlyMap<string, string>, change: WorkflowChange, deed: Deed): Changed[] => many([...etags.keys()])
+      .filter(before => before.etag === etags.get(before.id))
+      .map(before => Object.keys(change).length === 0 || isChange(before, afterOf(before, change)) ? changeOne(before, change, deed) : { before, after: before })),
     history: history.list,
     comments: history.comments,
   }
