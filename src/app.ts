@@ -28,6 +28,8 @@ import { useProblems } from './api/problem.js'
 import { searchRoutes } from './api/search.js'
 import { sourceRoutes } from './api/sources.js'
 import { storeRoutes } from './api/store.js'
+import type { SuppressionRouteDeps } from './api/suppressions.js'
+import { suppressionRoutes } from './api/suppressions.js'
 import type { TokenDeps } from './api/tokens.js'
 import { tokenRoutes } from './api/tokens.js'
 import type { Sources } from './detect/sources.js'
@@ -42,7 +44,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, SuppressionRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
@@ -131,6 +133,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(coverageRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(findingBulkRoutes, deps)
+    await api.register(suppressionRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)

@@ -26,6 +26,7 @@ import { openOffers } from './detect/offer.js'
 import type { Problem } from './detect/place.js'
 import { toKnowledge } from './detect/search.js'
 import { openSources } from './detect/sources.js'
+import { openSuppressions } from './detect/suppressions.js'
 import { buildFieldTables } from './fields/field-tables.js'
 import { openAcks } from './hec/ack.js'
 import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body.js'
@@ -43,6 +44,7 @@ import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { openSourceStore } from './store/control/sources.js'
+import { openSuppressionStore } from './store/control/suppressions.js'
 import { openWorkflowStore } from './store/control/workflow.js'
 import type { DroppedPartition } from './store/events.js'
 import type { DiskSpace } from './store/disk.js'
@@ -139,7 +141,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   warnOfHidden()
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
-  const findings = openFindingStore(control)
+  const suppressions = openSuppressions(openSuppressionStore(control))
+  const findings = openFindingStore(control, [], suppressions.suppressionOf)
   const backfillStore = openBackfillStore(control)
   const definitions = openDefinitions(detectionStore)
   const detections = openDetections({
@@ -152,7 +155,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   })
   logProblems()
 
-  const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
+  const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, suppressions, now: clock.now })
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // every loop and every search under way listens
   const ledger = openLedger({
@@ -195,8 +198,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     report: {
       slot: countBackfillSlot,
       failed: ({ id, detection_id }, slot_ms, err) => { log.error({ err, backfill_id: id, detection_id, slot_ms }, 'a slot of a backfill failed') },
-      ended: ({ id, detection_id, state, done_slots, created, throttled, revised, gone, error }) => {
-        log[state === 'failed' ? 'error' : 'info']({ backfill_id: id, detection_id, state, slots: done_slots, created, throttled, revised, gone, reason: error }, 'a backfill has ended')
+      ended: ({ id, detection_id, state, done_slots, created, throttled, suppressed, revised, gone, error }) => {
+        log[state === 'failed' ? 'error' : 'info']({ backfill_id: id, detection_id, state, slots: done_slots, created, throttled, suppressed, revised, gone, reason: error }, 'a backfill has ended')
       },
     },
   })
@@ -236,6 +239,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     coverage: openCoverageReader({ detectionStore, definitions, ledgerStore }),
     findings,
     workflow: openWorkflowStore(control, findings),
+    suppressions,
+    newId: randomUUID,
     macros: detections.macros,
     knowledge: detections.knowledge,
     signal: stop.signal,

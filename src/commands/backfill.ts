@@ -139,10 +139,10 @@ function describeProgress ({ state, progress: { done, total, slots_per_second: r
   return `${done.toLocaleString('en')} of ${total.toLocaleString('en')} slots${pace}`
 }
 
-function describe ({ id, detection_id: detection, state, dry_run: isDryRun, progress: { done, total }, row_count: rows, findings: { created, throttled, revised, gone }, started_at: startedAt, finished_at: finishedAt }: Backfill): string {
+function describe ({ id, detection_id: detection, state, dry_run: isDryRun, progress: { done, total }, row_count: rows, findings: { created, throttled, suppressed, revised, gone }, started_at: startedAt, finished_at: finishedAt }: Backfill): string {
   const slots = state === 'cancelled' ? `cancelled after ${done.toLocaleString('en')} of ${total.toLocaleString('en')} slots` : counted(done, 'slot')
   const seconds = startedAt === null || finishedAt === null ? 0 : (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000
-  const given = isDryRun ? counted(rows, 'row') : `${counted(created, 'finding')} created, ${throttled > 0 ? `${throttled.toLocaleString('en')} throttled, ` : ''}${revised.toLocaleString('en')} revised, ${gone.toLocaleString('en')} gone`
+  const given = isDryRun ? counted(rows, 'row') : `${counted(created, 'finding')} created, ${throttled > 0 ? `${throttled.toLocaleString('en')} throttled, ` : ''}${suppressed > 0 ? `${suppressed.toLocaleString('en')} suppressed, ` : ''}${revised.toLocaleString('en')} revised, ${gone.toLocaleString('en')} gone`
   return `${escapeControls(detection)}: ${slots} in ${seconds.toFixed(1)} s; ${given} (backfill ${escapeControls(id)})`
 }
 

@@ -9,15 +9,18 @@ import type { SourceArrivals } from '../store/events.js'
 import { lagBoundSeconds } from '../store/lag.js'
 import { registerGauge } from '../store/metrics.js'
 import type { Sources } from './sources.js'
+import type { Suppressions } from './suppressions.js'
 
 /** Runs and the ledger. The label `detection` is a file's name. */
-export function openDetectMetrics (registry: Registry, { ledger, findings, now }: { ledger: LedgerStore, findings: FindingStore, now: () => number }) {
+export function openDetectMetrics (registry: Registry, { ledger, findings, suppressions, now }: { ledger: LedgerStore, findings: FindingStore, suppressions: Pick<Suppressions, 'count'>, now: () => number }) {
   const registers = [registry]
   const labelNames = ['detection'] as const
   const runs = new Counter({ name: 'hecate_detection_runs_total', help: 'Runs by status.', labelNames: ['detection', 'status'], registers })
   const seconds = new Histogram({ name: 'hecate_detection_run_seconds', help: 'How long runs took.', labelNames, buckets: [0.01, 0.1, 0.5, 1, 5, 30, 120], registers })
   const found = new Counter({ name: 'hecate_findings_total', help: 'Findings that runs created or revised.', labelNames: ['detection', 'change'], registers })
   const throttled = new Counter({ name: 'hecate_findings_throttled_total', help: 'New findings that were throttled.', labelNames, registers })
+  const suppressed = new Counter({ name: 'hecate_findings_suppressed_total', help: 'New findings that a suppression hides.', labelNames, registers })
+  registerGauge(registry, 'hecate_suppressions_active', 'Suppressions that hide findings: enabled, and not expired.', () => suppressions.count({ state: 'active', nowMs: now() }))
   const twins = new Counter({ name: 'hecate_detection_twin_rows_total', help: 'Rows whose key another row of the run had too.', labelNames, registers })
   registerGauge(registry, 'hecate_ledger_owed_slots', 'Slots that are owed and have not failed.', () => ledger.counts().owed)
   registerGauge(registry, 'hecate_ledger_failed_slots', 'Slots whose last run failed.', () => ledger.counts().failed)
@@ -61,6 +64,7 @@ export function openDetectMetrics (registry: Registry, { ledger, findings, now }
       seconds.observe({ detection }, (run.finished_ms - run.started_ms) / 1000)
       if (run.created > 0) found.inc({ detection, change: 'created' }, run.created)
       if (run.throttled > 0) throttled.inc({ detection }, run.throttled)
+      if (run.suppressed > 0) suppressed.inc({ detection }, run.suppressed)
       if (run.revised > 0) found.inc({ detection, change: 'revised' }, run.revised)
       if (twinRows > 0) twins.inc({ detection }, twinRows)
     },

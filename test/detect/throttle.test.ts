@@ -306,7 +306,7 @@ t.test('another detection throttles nothing, and neither do other fields', async
 t.test('throttled findings are counted by detection', async t => {
   const server = await serverOf(t)
   const registry = new Registry()
-  const metrics = openDetectMetrics(registry, { ledger: server.ledgerStore, findings: server.findings, now: () => at('23:59:00') })
+  const metrics = openDetectMetrics(registry, { ledger: server.ledgerStore, findings: server.findings, suppressions: server.suppressions, now: () => at('23:59:00') })
   await happen(server, '08:00:00', { pod: 'a', tool: 'ls' }, { pod: 'a', tool: 'ps' })
   await run(server, '09:00:00', '09:30:00')
   for (const one of server.findings.runs(ID, 10)) metrics.ran(one, 0)
