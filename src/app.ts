@@ -13,6 +13,8 @@ import { backfillRoutes } from './api/backfills.js'
 import { backupRoutes } from './api/backups.js'
 import type { CoverageRouteDeps } from './api/coverage.js'
 import { coverageRoutes } from './api/coverage.js'
+import type { DeliveryRouteDeps } from './api/deliveries.js'
+import { deliveryRoutes } from './api/deliveries.js'
 import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
@@ -45,6 +47,7 @@ import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
 export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, SuppressionRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, DeliveryRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
@@ -134,6 +137,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(findingRoutes, deps)
     await api.register(findingBulkRoutes, deps)
     await api.register(suppressionRoutes, deps)
+    await api.register(deliveryRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)

@@ -4,15 +4,13 @@ import { LineCounter, parse as parseYaml, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { DATA_MODELS, isMetadata } from './fields/tables.js'
 import { parseCalculatedField } from './spl/calculated-field.js'
+import { FindingStatus, Severity } from './finding.js'
 import { SplError } from './spl/errors.js'
 
 /** A configuration that can't be used: exit code 2. The message names file, line and key. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
 }
-
-/** Keys of later versions are taken with the value that changes nothing. */
-const NOT_YET = 'is not supported yet'
 
 /** `90s`, `10m`, `12h`, `30d` → milliseconds. */
 const Duration = z.string().regex(/^\d{1,6}[smhd]$/, 'is no duration such as 90s, 10m, 12h or 30d').transform(text => {
@@ -106,6 +104,45 @@ const SourcetypeFields = z.strictObject({
   data_models: z.array(z.enum(Object.keys(DATA_MODELS))).default([]),
 })
 
+/** Which findings a target is told of, and what of them. */
+const TargetFilter = z.strictObject({
+  detections: z.array(Name).default([]),
+  min_score: z.number().int().min(0).max(100).default(0),
+  severity: z.array(Severity).default([]),
+  statuses: z.array(FindingStatus).default([]),
+  what: z.array(z.enum(['created', 'revised', 'gone'])).min(1).default(['created', 'revised', 'gone']),
+  backfills: z.boolean().default(false),
+})
+
+/** What every kind of target has. */
+const Target = z.strictObject({
+  name: TokenName,
+  url: Secret,
+  ca: z.string().min(1).optional(),
+  timeout: Duration.refine(ms => ms >= 1_000 && ms <= 5 * MINUTE_MS, 'is at least 1s and at most 5m').prefault('10s'),
+  max_per_minute: z.number().int().min(1).max(60_000).default(60),
+  give_up_after: Duration.refine(ms => ms >= MINUTE_MS, 'is at least a minute').prefault('3d'),
+  max_tries: z.number().int().min(1).optional(),
+  filter: TargetFilter.prefault({}),
+})
+
+/** A header that a target is sent; those that the request itself needs are not for the configuration. */
+const HeaderName = z.string().regex(/^(?!(?:host|content-length|content-type|transfer-encoding|connection|idempotency-key|webhook-.*)$)[\w!#$%&'*+.^`|~-]{1,100}$/i, 'is no name of a header, or one that is set already')
+
+const WebhookTarget = Target.extend({
+  type: z.literal('webhook'),
+  secret: Secret.optional(),
+  headers: z.record(HeaderName, Secret).default({}),
+  template: z.record(z.string(), z.unknown()).optional(),
+})
+export type WebhookTarget = z.infer<typeof WebhookTarget>
+
+const NotifyTarget = z.discriminatedUnion('type', [WebhookTarget])
+export type NotifyTarget = z.infer<typeof NotifyTarget>
+
+/** Bounds what is written for each finding. */
+const MAX_TARGETS = 100
+
 /** Every key with its default; docs/config.md says what each is for. */
 const Config = z.strictObject({
   listen: z.strictObject({
@@ -148,7 +185,7 @@ const Config = z.strictObject({
   api: z.strictObject({
     keys: z.array(z.strictObject({ name: Name, key: Secret, role: Role })).default([]),
   }).prefault({}),
-  notify: z.tuple([], NOT_YET).default([]),
+  notify: z.array(NotifyTarget).max(MAX_TARGETS).default([]),
 })
 export type Config = z.infer<typeof Config>
 
@@ -156,6 +193,8 @@ export type Config = z.infer<typeof Config>
 export const CONFIG_KEYS: readonly string[] = keysOf(Config)
 export const TOKEN_KEYS: readonly string[] = Object.keys(Token.shape)
 export const SOURCETYPE_FIELDS_KEYS: readonly string[] = Object.keys(SourcetypeFields.shape)
+/** Of a target of any type. */
+export const TARGET_KEYS: readonly string[] = [...new Set([Target, ...NotifyTarget.options].flatMap(keysOf))]
 
 function keysOf (section: z.ZodObject): string[] {
   return Object.entries(section.shape).flatMap(([key, schema]) => {
@@ -234,7 +273,7 @@ function readFile (path: string): { tree: Record<string, unknown>, lineOf: (path
 
 /** Paths in the file are relative to it (contract). */
 function resolvePaths (tree: Record<string, unknown>, base: string): Record<string, unknown> {
-  const copy = structuredClone(tree) as { data?: { dir?: unknown, backup_dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: Record<string, unknown> }
+  const copy = structuredClone(tree) as { data?: { dir?: unknown, backup_dir?: unknown }, listen?: { tls?: { cert?: unknown, key?: unknown } }, detections?: Record<string, unknown>, notify?: unknown }
   if (typeof copy.data?.dir === 'string') copy.data.dir = resolve(base, copy.data.dir)
   if (typeof copy.data?.backup_dir === 'string') copy.data.backup_dir = resolve(base, copy.data.backup_dir)
   const tls = copy.listen?.tls
@@ -243,6 +282,9 @@ function resolvePaths (tree: Record<string, unknown>, base: string): Record<stri
   for (const key of ['paths', 'macros', 'lookups']) {
     const paths = copy.detections?.[key]
     if (Array.isArray(paths)) copy.detections![key] = paths.map((path: unknown) => typeof path === 'string' ? resolve(base, path) : path)
+  }
+  for (const target of Array.isArray(copy.notify) ? copy.notify as { ca?: unknown }[] : []) {
+    if (typeof target?.ca === 'string') target.ca = resolve(base, target.ca)
   }
   return copy as Record<string, unknown>
 }
@@ -293,10 +335,39 @@ function resolveSecrets (config: Config, base: string, env: ConfigSource['env'])
     ...config,
     hec: { ...config.hec, tokens: config.hec.tokens.map((token, i) => ({ ...token, token: secret(token.token, `hec.tokens.${i}.token`) })) },
     api: { keys: config.api.keys.map((key, i) => ({ ...key, key: secret(key.key, `api.keys.${i}.key`) })) },
+    notify: config.notify.map((target, i) => resolveTarget(target, (text, key) => secret(text, `notify.${i}.${key}`))),
   }
 }
 
-function checkConsistency ({ indexes, hec, sources, fields, api }: Config): void {
+function resolveTarget (target: NotifyTarget, secret: (text: string, key: string) => string): NotifyTarget {
+  const url = secret(target.url, 'url')
+  return {
+    ...target,
+    url,
+    ...target.secret === undefined ? {} : { secret: secret(target.secret, 'secret') },
+    headers: Object.fromEntries(Object.entries(target.headers).map(([name, text]) => [name, secret(text, `headers.${name}`)])),
+  }
+}
+
+/** A URL may hold a secret, so no message shows it. */
+function checkTarget ({ url, ...target }: NotifyTarget, key: string): void {
+  const { protocol, username, password, hash } = URL.canParse(url) ? new URL(url) : { protocol: '', username: '', password: '', hash: '' }
+  if (protocol !== 'https:' && protocol !== 'http:') throw new ConfigError(`${key}.url: is no URL of http or https`)
+  if (username !== '' || password !== '' || hash !== '') throw new ConfigError(`${key}.url: has a user, a password or a part behind #, which are not sent`)
+  for (const [name, text] of Object.entries(target.headers)) {
+    if (/[^\t\x20-\x7e]/.test(text)) throw new ConfigError(`${key}.headers.${name}: has characters that a header can't have`)
+  }
+  if (target.secret !== undefined && !isWebhookSecret(target.secret)) throw new ConfigError(`${key}.secret: is not whsec_ and the base64 of 24 to 64 bytes`)
+}
+
+/** As Standard Webhooks has them (standard-webhooks.md, "Symmetric"). */
+function isWebhookSecret (text: string): boolean {
+  const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1] ?? ''
+  const { length } = Buffer.from(base64, 'base64')
+  return length >= 24 && length <= 64
+}
+
+function checkConsistency ({ indexes, hec, sources, fields, api, notify }: Config): void {
   if (sources.forget_after > 0 && sources.forget_after <= sources.silent_after) {
     throw new ConfigError('sources.forget_after: is not longer than sources.silent_after, so that no source would ever be silent')
   }
@@ -307,7 +378,9 @@ function checkConsistency ({ indexes, hec, sources, fields, api }: Config): void
   fields.forEach(({ sourcetype }, i) => {
     if (fields.findIndex(one => one.sourcetype === sourcetype) < i) throw new ConfigError(`fields.${i}: the sourcetype "${sourcetype}" is given twice`)
   })
+  notify.forEach((target, i) => checkTarget(target, `notify.${i}`))
   for (const [list, names] of [
+    ['notify', notify.map(({ name }) => name)],
     ['hec.tokens', hec.tokens.map(({ name }) => name)],
     ['hec.tokens', hec.tokens.map(({ token }) => token)],
     ['api.keys', api.keys.map(({ name }) => name)],

@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { setMaxListeners } from 'node:events'
 import { mkdirSync, statfsSync } from 'node:fs'
 import { Server as HttpsServer } from 'node:https'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Readiness } from './api/probes.js'
@@ -33,6 +34,9 @@ import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
 import { openTokenUsage } from './hec/usage.js'
+import { openDeliveries } from './notify/deliveries.js'
+import { openDeliveryMetrics } from './notify/metrics.js'
+import { openTargets } from './notify/targets.js'
 import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
@@ -43,6 +47,7 @@ import { openDetectionStore } from './store/control/detections.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
+import { openOutboxStore } from './store/control/outbox.js'
 import { openSourceStore } from './store/control/sources.js'
 import { openSuppressionStore } from './store/control/suppressions.js'
 import { openWorkflowStore } from './store/control/workflow.js'
@@ -71,6 +76,9 @@ const CUT_OFF_MS = 4_000
 /** After a turn of the ledger that threw, the next one waits. */
 const LEDGER_PAUSE_MS = 30_000
 
+/** After a turn of a target that threw, the next one waits. */
+const TARGET_PAUSE_MS = 30_000
+
 /** How often control.db is asked whether a command has changed tokens or keys: it is to be seen within a second. */
 const CREDENTIALS_LOOK_MS = 500
 
@@ -94,6 +102,9 @@ const ARRIVALS_MS = 5_000
 /** How often silent sources are looked for. */
 const SILENCE_LOOK_MS = 10_000
 
+/** How often deliveries of long ago are looked for. */
+const FORGET_MS = 60_000
+
 /** How often it is written down what tokens were used for. */
 const USAGE_FLUSH_MS = 5_000
 
@@ -106,6 +117,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
   const fieldTables = buildFieldTables(config)
+  const targets = openTargets(config.notify)
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
@@ -143,6 +155,27 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const ledgerStore = openLedgerStore(control)
   const suppressions = openSuppressions(openSuppressionStore(control))
   const findings = openFindingStore(control, [], suppressions.suppressionOf)
+  const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // every loop, search and request under way listens
+  const deliveryMetrics = openDeliveryMetrics(registry, { names: targets.map(({ settings }) => settings.name) })
+  const deliveries = openDeliveries({
+    targets,
+    outbox: openOutboxStore(control),
+    newId: randomUUID,
+    random: Math.random,
+    signal: stop.signal,
+    report: {
+      tried: deliveryMetrics.tried,
+      failing: (target, reason) => { log.error({ target, reason }, 'a target could not be told of a finding, and is tried again') },
+      working: (target, failures) => { log.info({ target, failures }, 'a target can be told of findings again') },
+      gaveUp: ({ id, target, finding_id }, reason) => {
+        deliveryMetrics.gaveUp(target)
+        log.error({ delivery_id: id, target, finding_id, reason }, 'a delivery was given up')
+      },
+    },
+  })
+  deliveryMetrics.watch(deliveries, clock.now)
+  const findings = openFindingStore(control, [deliveries.keep])
   const backfillStore = openBackfillStore(control)
   const definitions = openDefinitions(detectionStore)
   const detections = openDetections({
@@ -158,6 +191,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, suppressions, now: clock.now })
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // every loop and every search under way listens
+  const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const ledger = openLedger({
     events,
     definitions,
@@ -249,6 +283,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     backfills,
     backups,
     sources,
+    deliveries,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
@@ -361,6 +396,22 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     }
   }
 
+  async function forgetDeliveries (nowMs: number): Promise<void> {
+    while (deliveries.forget(nowMs)) await setImmediate()
+  }
+
+  /** Each target has a loop of its own, so that one that is slow or down keeps no other waiting. */
+  function turnOfTarget (target: string) {
+    return async (nowMs: number): Promise<number> => {
+      try {
+        return await deliveries.turn(target, nowMs, clock.now)
+      } catch (err) {
+        log.error({ err, target }, 'a target could not be told of findings')
+        return nowMs + TARGET_PAUSE_MS
+      }
+    }
+  }
+
   async function lookForLate (nowMs: number): Promise<void> {
     await collectArrivals() // what came is of sources that are known then
     const report = await sweep(nowMs, { events, detectionStore, definitions, ledger: ledgerStore, addLacks: sources.addLacks, signal: stop.signal })
@@ -397,6 +448,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
   const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
   const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
+  const turnForget = turnsOf(FORGET_MS, forgetDeliveries, 'old deliveries could not be removed')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
   return {
@@ -409,7 +461,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnForget, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

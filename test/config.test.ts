@@ -76,13 +76,36 @@ t.test('secrets come from files and the environment', async t => {
   t.throws(() => loadConfig(file), { message: /^hec\.tokens\.0\.token: .*TOKEN is not set/ })
 })
 
+t.test('a target has its defaults; its secrets come from files and the environment, its certificates are relative to the file', async t => {
+  const file = withFile(t, 'notify: [{ name: soc, type: webhook, url: "env:URL", secret: "file:key", headers: { Authorization: "env:AUTH" }, ca: tls/ca.pem }]\n')
+  writeFileSync(join(file.cwd, 'key'), 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n')
+
+  t.strictSame(loadConfig({ ...file, env: { URL: 'https://soc.example.com/x', AUTH: 'Bearer abc' } }).notify, [{
+    name: 'soc', type: 'webhook', url: 'https://soc.example.com/x', secret: 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', headers: { Authorization: 'Bearer abc' }, ca: join(file.cwd, 'tls/ca.pem'),
+    timeout: 10_000, max_per_minute: 60, give_up_after: 3 * 86_400_000, filter: { detections: [], min_score: 0, severity: [], statuses: [], what: ['created', 'revised', 'gone'], backfills: false },
+  }])
+  t.throws(() => loadConfig({ ...file, env: { URL: 'https://a' } }), { message: /^notify\.0\.headers\.Authorization: .*AUTH is not set/ })
+})
+
 const REFUSED = [
   { what: 'an unknown key', yaml: 'listen:\n  prot: 1\n', message: /^hecate\.yaml:2: listen\.prot: unknown key$/ },
   { what: 'an unknown section', yaml: 'lisen: {}\n', message: /^hecate\.yaml:1: lisen: unknown key$/ },
   { what: 'a wrong type', yaml: 'listen:\n  host: a\n  port: high\n', message: /^hecate\.yaml:3: listen\.port: .*number/ },
   { what: 'an unknown key of a token', yaml: 'hec:\n  tokens:\n    - name: a\n      token: b\n      colour: c\n', message: /^hecate\.yaml:5: hec\.tokens\.0\.colour: unknown key$/ },
   { what: 'a missing key', yaml: 'hec:\n  tokens:\n    - name: a\n', message: /^hecate\.yaml:3: hec\.tokens\.0\.token: / },
-  { what: 'what is not there yet', yaml: 'timezone: UTC\nnotify: [a]\n', message: /^hecate\.yaml:2: notify: is not supported yet$/ },
+  { what: 'a target of no type', yaml: 'notify:\n  - { name: a, url: "https://a" }\n', message: /^hecate\.yaml:2: notify\.0\.type: / },
+  { what: 'an unknown key of a target', yaml: 'notify:\n  - name: a\n    type: webhook\n    url: https://a\n    colour: b\n', message: /^hecate\.yaml:5: notify\.0\.colour: unknown key$/ },
+  { what: 'a filter for what does not happen', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", filter: { what: [throttled] } }]\n', message: /notify\.0\.filter\.what\.0: / },
+  { what: 'a target that is told nothing', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", filter: { what: [] } }]\n', message: /notify\.0\.filter\.what: / },
+  ...['ftp://a', 'a', '//a', 'javascript:1'].map(url => ({ what: `${url} as the URL of a target`, yaml: `notify: [{ name: a, type: webhook, url: "${url}" }]\n`, message: /^notify\.0\.url: is no URL of http or https$/ })),
+  ...['https://u:secret@a', 'https://a/#b'].map(url => ({ what: `${url} as the URL of a target`, yaml: `notify: [{ name: a, type: webhook, url: "${url}" }]\n`, message: /^notify\.0\.url: has a user, a password or a part behind #, which are not sent$/ })),
+  { what: 'a secret that is no key', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", secret: hello }]\n', message: /^notify\.0\.secret: is not whsec_ and the base64 of 24 to 64 bytes$/ },
+  { what: 'a short secret', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", secret: whsec_AAAA }]\n', message: /^notify\.0\.secret: is not whsec_/ },
+  ...['Host', 'content-length', 'Webhook-Id', 'a b'].map(name => ({ what: `${name} as a header of a target`, yaml: `notify: [{ name: a, type: webhook, url: "https://a", headers: { "${name}": b } }]\n`, message: /notify\.0\.headers\..*: / })),
+  { what: 'a header of two lines', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", headers: { X: "a\\nb" } }]\n', message: /^notify\.0\.headers\.X: has characters that a header can't have$/ },
+  { what: 'two targets of one name', yaml: 'notify: [{ name: a, type: webhook, url: "https://a" }, { name: a, type: webhook, url: "https://b" }]\n', message: /^notify: a name or secret is given twice$/ },
+  { what: 'a rate of none', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", max_per_minute: 0 }]\n', message: /notify\.0\.max_per_minute: / },
+  { what: 'a time-out of none', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", timeout: 0s }]\n', message: /notify\.0\.timeout: is at least 1s and at most 5m$/ },
   { what: 'a duration without a unit', yaml: 'hec:\n  resend_window: 10\n', message: /^hecate\.yaml:2: hec\.resend_window: / },
   { what: 'a silence that is shorter than what is looked for', yaml: 'sources:\n  silent_after: 59s\n', message: /^hecate\.yaml:2: sources\.silent_after: is 0s or at least a minute$/ },
   { what: 'a source that is forgotten before it is silent', yaml: 'sources: { silent_after: 7d }\n', message: /^sources\.forget_after: is not longer than sources\.silent_after/ },

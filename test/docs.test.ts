@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { COVERAGE_CSV_COLUMNS } from '../src/api/coverage.js'
-import { CONFIG_KEYS, loadConfig, SOURCETYPE_FIELDS_KEYS, TOKEN_KEYS } from '../src/config.js'
+import { CONFIG_KEYS, loadConfig, SOURCETYPE_FIELDS_KEYS, TARGET_KEYS, TOKEN_KEYS } from '../src/config.js'
 import { COVERAGE_STATES, GAP_CAUSES } from '../src/detect/coverage.js'
 import { BUILT_IN_TABLES, buildFieldTables, dataModelSourcetypes } from '../src/fields/field-tables.js'
 import type { Mapping } from '../src/fields/tables.js'
@@ -26,6 +26,7 @@ t.test('docs/config.md has every key of the configuration, and no other', async 
   t.strictSame(firstCells(text, '# Configuration').sort(), [...CONFIG_KEYS].sort())
   t.strictSame(firstCells(text, 'A token of').sort(), [...TOKEN_KEYS].sort())
   t.strictSame(firstCells(text, 'A sourcetype of').sort(), [...SOURCETYPE_FIELDS_KEYS].sort())
+  t.strictSame(firstCells(text, 'A target of').sort(), [...TARGET_KEYS].sort())
 })
 
 t.test('docs/hec.md has every reply of HEC with its status and text', async t => {

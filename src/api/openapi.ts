@@ -22,6 +22,7 @@ export function openapiOptions (version: string): OpenapiDocument {
       { name: 'coverage', description: 'Which event time detections have evaluated' },
       { name: 'findings', description: 'What detections found' },
       { name: 'suppressions', description: 'What findings are hidden by' },
+      { name: 'deliveries', description: 'Who is told of findings' },
       { name: 'tokens', description: 'HEC tokens; an admin\'s business' },
       { name: 'backups', description: 'Copies of the data folder' },
       { name: 'probes', description: 'For Kubernetes and Prometheus' },
