@@ -137,7 +137,17 @@ const WebhookTarget = Target.extend({
 })
 export type WebhookTarget = z.infer<typeof WebhookTarget>
 
-const NotifyTarget = z.discriminatedUnion('type', [WebhookTarget])
+/** Splunk's HTTP Event Collector. An event can't be taken back, so nothing is said of findings that are gone. */
+const SplunkTarget = Target.extend({
+  type: z.literal('splunk'),
+  token: Secret,
+  index: Name.default('risk'),
+  search_name: z.string().min(1).max(1000).default('$name$'),
+  filter: TargetFilter.extend({ what: z.array(z.enum(['created', 'revised'])).min(1).default(['created', 'revised']) }).prefault({}),
+})
+export type SplunkTarget = z.infer<typeof SplunkTarget>
+
+const NotifyTarget = z.discriminatedUnion('type', [WebhookTarget, SplunkTarget])
 export type NotifyTarget = z.infer<typeof NotifyTarget>
 
 /** Bounds what is written for each finding. */
@@ -341,23 +351,30 @@ function resolveSecrets (config: Config, base: string, env: ConfigSource['env'])
 
 function resolveTarget (target: NotifyTarget, secret: (text: string, key: string) => string): NotifyTarget {
   const url = secret(target.url, 'url')
-  return {
-    ...target,
-    url,
-    ...target.secret === undefined ? {} : { secret: secret(target.secret, 'secret') },
-    headers: Object.fromEntries(Object.entries(target.headers).map(([name, text]) => [name, secret(text, `headers.${name}`)])),
+  switch (target.type) {
+    case 'webhook': return {
+      ...target,
+      url,
+      ...target.secret === undefined ? {} : { secret: secret(target.secret, 'secret') },
+      headers: Object.fromEntries(Object.entries(target.headers).map(([name, text]) => [name, secret(text, `headers.${name}`)])),
+    }
+    case 'splunk': return { ...target, url, token: secret(target.token, 'token') }
   }
 }
 
 /** A URL may hold a secret, so no message shows it. */
-function checkTarget ({ url, ...target }: NotifyTarget, key: string): void {
-  const { protocol, username, password, hash } = URL.canParse(url) ? new URL(url) : { protocol: '', username: '', password: '', hash: '' }
+function checkTarget (target: NotifyTarget, key: string): void {
+  const { protocol, username, password, hash } = URL.canParse(target.url) ? new URL(target.url) : { protocol: '', username: '', password: '', hash: '' }
   if (protocol !== 'https:' && protocol !== 'http:') throw new ConfigError(`${key}.url: is no URL of http or https`)
   if (username !== '' || password !== '' || hash !== '') throw new ConfigError(`${key}.url: has a user, a password or a part behind #, which are not sent`)
-  for (const [name, text] of Object.entries(target.headers)) {
-    if (/[^\t\x20-\x7e]/.test(text)) throw new ConfigError(`${key}.headers.${name}: has characters that a header can't have`)
-  }
+  if (target.type === 'splunk') checkHeader(target.token, `${key}.token`)
+  if (target.type !== 'webhook') return
+  for (const [name, text] of Object.entries(target.headers)) checkHeader(text, `${key}.headers.${name}`)
   if (target.secret !== undefined && !isWebhookSecret(target.secret)) throw new ConfigError(`${key}.secret: is not whsec_ and the base64 of 24 to 64 bytes`)
+}
+
+function checkHeader (text: string, key: string): void {
+  if (/[^\t\x20-\x7e]/.test(text)) throw new ConfigError(`${key}: has characters that a header can't have`)
 }
 
 /** As Standard Webhooks has them (standard-webhooks.md, "Symmetric"). */

@@ -117,7 +117,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
   const fieldTables = buildFieldTables(config)
-  const targets = openTargets(config.notify)
+  const targets = openTargets(config.notify, (id, limit, before) => findings.revisions(id, limit, before))
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })

@@ -103,6 +103,8 @@ const REFUSED = [
   { what: 'a short secret', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", secret: whsec_AAAA }]\n', message: /^notify\.0\.secret: is not whsec_/ },
   ...['Host', 'content-length', 'Webhook-Id', 'a b'].map(name => ({ what: `${name} as a header of a target`, yaml: `notify: [{ name: a, type: webhook, url: "https://a", headers: { "${name}": b } }]\n`, message: /notify\.0\.headers\..*: / })),
   { what: 'a header of two lines', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", headers: { X: "a\\nb" } }]\n', message: /^notify\.0\.headers\.X: has characters that a header can't have$/ },
+  { what: 'a Splunk target that is told what it can not take', yaml: 'notify: [{ name: a, type: splunk, url: "https://a", token: b, filter: { what: [gone] } }]\n', message: /notify\.0\.filter\.what\.0: / },
+  { what: 'a Splunk target without a token', yaml: 'notify: [{ name: a, type: splunk, url: "https://a" }]\n', message: /notify\.0\.token: / },
   { what: 'two targets of one name', yaml: 'notify: [{ name: a, type: webhook, url: "https://a" }, { name: a, type: webhook, url: "https://b" }]\n', message: /^notify: a name or secret is given twice$/ },
   { what: 'a rate of none', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", max_per_minute: 0 }]\n', message: /notify\.0\.max_per_minute: / },
   { what: 'a time-out of none', yaml: 'notify: [{ name: a, type: webhook, url: "https://a", timeout: 0s }]\n', message: /notify\.0\.timeout: is at least 1s and at most 5m$/ },

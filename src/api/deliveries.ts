@@ -23,7 +23,7 @@ const DeliveryView = z.object({
   finding: z.object({ id: z.string(), revision: z.number().int() }),
   state: z.enum(DELIVERY_STATES).describe('dead: it was given up, and can be sent again'),
   tries: z.number().int(),
-  status: z.number().int().nullable().describe('of the last answer; null where there was none'),
+  status: z.number().int().nullable().describe('of the last answer; null where there was none, also where the target had nothing to be told'),
   error: z.string().nullable().describe('why the last try failed; null where it did not'),
   written_at: z.string(),
   next_try_at: z.string().nullable().describe('not before; null where it has ended or nothing has failed'),
@@ -32,7 +32,7 @@ const DeliveryView = z.object({
 
 const Target = z.object({
   name: z.string(),
-  type: z.enum(['webhook']).nullable().describe('null: the configuration has no such target any more'),
+  type: z.enum(['webhook', 'splunk']).nullable().describe('null: the configuration has no such target any more'),
   origin: z.string().nullable().describe('scheme, host and port of its URL; the rest may be a secret'),
   pending: z.number().int(),
   oldest_pending_at: z.string().nullable(),

@@ -3,7 +3,8 @@ import type { NotifyTarget } from '../config.js'
 import { AppError } from '../errors.js'
 import type { Finding } from '../finding.js'
 import type { FindingWritten } from '../store/control/findings.js'
-import type { Delivery, DeliveryFilter, NoticeKind, OutboxStore, PendingDelivery } from '../store/control/outbox.js'
+import type { Delivery, DeliveryFilter, OutboxStore, PendingDelivery } from '../store/control/outbox.js'
+import { passes, toNoticeKind } from './filter.js'
 import type { Answer } from './post.js'
 import { toTestMessage } from './message.js'
 import { openBucket, pauseMs, retryAfterMs } from './pace.js'
@@ -58,9 +59,6 @@ export const KEPT_DAYS = { delivered: 7, dead: 30 } as const
 
 /** So many rows are removed at a time: HEC is answered between. */
 export const AT_A_TIME = 1_000
-
-/** What became of a finding → what is told of it. Throttled ones have not fired. */
-const TOLD: Readonly<Partial<Record<string, NoticeKind>>> = { created: 'created', revised: 'revised', gone: 'gone', ended: 'gone' }
 
 /** Tells targets of findings: at least once, to each in order, one at a time. */
 export function openDeliveries ({ targets, outbox, newId, random, signal, report }: DeliveriesDeps) {
@@ -135,8 +133,8 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
   return {
     /** Writes down who is to be told of a finding; in the transaction that wrote the finding. */
     keep: ((finding, { what, nowMs }) => {
-      const told = TOLD[what]
-      if (told === undefined || isMuted(finding)) return
+      const told = toNoticeKind(finding, what)
+      if (told === null) return
       const to = targets.filter(({ settings }) => passes(finding, told, settings.filter))
       if (to.length === 0) return
       outbox.add(
@@ -193,17 +191,6 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
   }
 }
 export type Deliveries = ReturnType<typeof openDeliveries>
-
-/** One that was throttled has not fired, and neither has what is new of it. */
-function isMuted (finding: Finding & { readonly suppressed_by?: unknown }): boolean {
-  return finding.throttled_by !== null || (finding.suppressed_by ?? null) !== null
-}
-
-function passes (finding: Finding, what: NoticeKind, filter: NotifyTarget['filter']): boolean {
-  const has = <T>(list: readonly T[], value: T) => list.length === 0 || list.includes(value)
-  return filter.what.includes(what) && finding.risk.score >= filter.min_score && has(filter.detections, finding.detection.id) && has(filter.severity, finding.severity) &&
-    has(filter.statuses, finding.status) && (filter.backfills || what !== 'created' || finding.backfill === null)
-}
 
 function toMessage ({ id, what, written_ms: writtenMs, finding }: PendingDelivery) {
   return { id, what, writtenMs, finding: JSON.parse(finding) as Finding }

@@ -31,7 +31,7 @@ export function toTestMessage (id: string, nowMs: number): Message {
       detection: { id: 'hecate___test', name: 'Hecate - Test', version: 1 },
       time: nowMs / 1000,
       result: {},
-      risk: { score: 0, message: 'A test message of Hecate. Nothing was found.', objects: [], threat_objects: [] },
+      risk: { score: 0, message: 'A test message of Hecate. Nothing was found.', objects: [{ field: 'host', type: 'other', value: 'hecate-test', score: 0 }], threat_objects: [] },
       severity: 'informational',
       mitre_attack: [],
       window: { earliest: now, latest: now },

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { NotifyTarget } from '../config.js'
 import { ConfigError } from '../config.js'
+import type { Finding, FindingRevision } from '../finding.js'
+import { passes } from './filter.js'
 import type { BuildRequest } from './message.js'
 import type { Post } from './post.js'
 import { openPost } from './post.js'
+import { buildSplunk } from './splunk.js'
 import { buildWebhook } from './webhook.js'
 
 /** A target of the configuration, and the two things that it does. */
@@ -14,27 +17,52 @@ export interface OpenTarget {
   readonly post: Post
 }
 
+/** Earlier revisions of a finding, the newest first, before the revision `before`. */
+export type Revisions = (id: string, limit: number, before: number) => FindingRevision[]
+
 /** Throws ConfigError where a file of certificates can't be used. */
-export function openTargets (all: readonly NotifyTarget[]): OpenTarget[] {
-  return all.map((settings, i) => ({
-    settings,
-    build: builderOf(settings),
-    post: openPost({ url: settings.url, ca: readCa(settings, i), timeoutMs: settings.timeout, secrets: secretsOf(settings) }),
-  }))
+export function openTargets (all: readonly NotifyTarget[], revisions: Revisions): OpenTarget[] {
+  return all.map((settings, i) => {
+    const { build, url, secrets } = kindOf(settings, revisions)
+    const { pathname, search } = new URL(url)
+    const hidden = [url, `${pathname}${search}`, ...secrets].filter(text => text.length >= MIN_SECRET_CHARS)
+    return { settings, build, post: openPost({ url, ca: readCa(settings, i), timeoutMs: settings.timeout, secrets: hidden }) }
+  })
 }
 
-function builderOf (settings: NotifyTarget): BuildRequest {
+/** Shorter ones would be found anywhere. */
+const MIN_SECRET_CHARS = 6
+
+function kindOf (settings: NotifyTarget, revisions: Revisions): { build: BuildRequest, url: string, secrets: string[] } {
   switch (settings.type) {
-    case 'webhook': return buildWebhook(settings)
+    case 'webhook': return {
+      build: buildWebhook(settings), url: settings.url, secrets: [...settings.secret === undefined ? [] : [settings.secret], ...Object.values(settings.headers)],
+    }
+    case 'splunk': return {
+      build: buildSplunk(settings, finding => toldBefore(finding, settings, revisions)), url: collectorUrl(settings.url), secrets: [settings.token],
+    }
   }
 }
 
-/** Short values of headers are no secrets, and would be found anywhere. */
-const MIN_SECRET_CHARS = 6
+/** HEC's own path, where the URL has none. */
+function collectorUrl (text: string): string {
+  const url = new URL(text)
+  if (url.pathname === '/') url.pathname = '/services/collector/event'
+  return url.href
+}
 
-function secretsOf ({ url, secret, headers }: NotifyTarget): string[] {
-  const { pathname, search } = new URL(url)
-  return [url, `${pathname}${search}`, ...secret === undefined ? [] : [secret], ...Object.values(headers)].filter(text => text.length >= MIN_SECRET_CHARS)
+/** So many revisions are read at a time; each may have a megabyte. */
+const REVISIONS_AT_A_TIME = 20
+
+/** The revisions of a finding before this one that its target was told of, or would have been with its settings of now. */
+function * toldBefore (finding: Finding, { filter }: NotifyTarget, revisions: Revisions): Generator<FindingRevision> {
+  let page: FindingRevision[]
+  let before = finding.revision
+  do {
+    page = revisions(finding.id, REVISIONS_AT_A_TIME, before)
+    for (const one of page) if (passes({ ...finding, ...one }, one.revision === 1 ? 'created' : 'revised', filter)) yield one
+    before = page.at(-1)?.revision ?? 0
+  } while (page.length === REVISIONS_AT_A_TIME)
 }
 
 function readCa ({ ca }: NotifyTarget, place: number): string | undefined {
