@@ -46,8 +46,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, SuppressionRouteDeps, TokenDeps {
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, DeliveryRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources

@@ -147,7 +147,10 @@ const SplunkTarget = Target.extend({
 })
 export type SplunkTarget = z.infer<typeof SplunkTarget>
 
-const NotifyTarget = z.discriminatedUnion('type', [WebhookTarget, SplunkTarget])
+/** An incoming webhook of Slack, or of what takes the same. */
+const SlackTarget = Target.extend({ type: z.literal('slack') })
+
+const NotifyTarget = z.discriminatedUnion('type', [WebhookTarget, SlackTarget, SplunkTarget])
 export type NotifyTarget = z.infer<typeof NotifyTarget>
 
 /** Bounds what is written for each finding. */
@@ -358,6 +361,7 @@ function resolveTarget (target: NotifyTarget, secret: (text: string, key: string
       ...target.secret === undefined ? {} : { secret: secret(target.secret, 'secret') },
       headers: Object.fromEntries(Object.entries(target.headers).map(([name, text]) => [name, secret(text, `headers.${name}`)])),
     }
+    case 'slack': return { ...target, url }
     case 'splunk': return { ...target, url, token: secret(target.token, 'token') }
   }
 }

@@ -154,7 +154,6 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
   const suppressions = openSuppressions(openSuppressionStore(control))
-  const findings = openFindingStore(control, [], suppressions.suppressionOf)
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // every loop, search and request under way listens
   const deliveryMetrics = openDeliveryMetrics(registry, { names: targets.map(({ settings }) => settings.name) })
@@ -175,7 +174,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     },
   })
   deliveryMetrics.watch(deliveries, clock.now)
-  const findings = openFindingStore(control, [deliveries.keep])
+  const findings = openFindingStore(control, [deliveries.keep], suppressions.suppressionOf)
   const backfillStore = openBackfillStore(control)
   const definitions = openDefinitions(detectionStore)
   const detections = openDetections({
@@ -189,9 +188,6 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   logProblems()
 
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, suppressions, now: clock.now })
-  const stop = new AbortController()
-  setMaxListeners(0, stop.signal) // every loop and every search under way listens
-  const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, now: clock.now })
   const ledger = openLedger({
     events,
     definitions,

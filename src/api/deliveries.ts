@@ -32,7 +32,7 @@ const DeliveryView = z.object({
 
 const Target = z.object({
   name: z.string(),
-  type: z.enum(['webhook', 'splunk']).nullable().describe('null: the configuration has no such target any more'),
+  type: z.enum(['webhook', 'slack', 'splunk']).nullable().describe('null: the configuration has no such target any more'),
   origin: z.string().nullable().describe('scheme, host and port of its URL; the rest may be a secret'),
   pending: z.number().int(),
   oldest_pending_at: z.string().nullable(),

@@ -6,8 +6,8 @@ import type { NoticeKind } from '../store/control/outbox.js'
 const TOLD: Readonly<Partial<Record<string, NoticeKind>>> = { created: 'created', revised: 'revised', gone: 'gone', ended: 'gone' }
 
 /** What is told of a finding after what became of it; null: nothing, for one that was throttled has not fired, and neither has what is new of it. */
-export function toNoticeKind (finding: Finding & { readonly suppressed_by?: unknown }, what: string): NoticeKind | null {
-  const isMuted = finding.throttled_by !== null || (finding.suppressed_by ?? null) !== null
+export function toNoticeKind (finding: Finding, what: string): NoticeKind | null {
+  const isMuted = finding.throttled_by !== null || finding.suppressed_by !== null
   return isMuted ? null : TOLD[what] ?? null
 }
 

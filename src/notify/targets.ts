@@ -7,6 +7,7 @@ import { passes } from './filter.js'
 import type { BuildRequest } from './message.js'
 import type { Post } from './post.js'
 import { openPost } from './post.js'
+import { buildSlack } from './slack.js'
 import { buildSplunk } from './splunk.js'
 import { buildWebhook } from './webhook.js'
 
@@ -38,6 +39,7 @@ function kindOf (settings: NotifyTarget, revisions: Revisions): { build: BuildRe
     case 'webhook': return {
       build: buildWebhook(settings), url: settings.url, secrets: [...settings.secret === undefined ? [] : [settings.secret], ...Object.values(settings.headers)],
     }
+    case 'slack': return { build: buildSlack, url: settings.url, secrets: [] }
     case 'splunk': return {
       build: buildSplunk(settings, finding => toldBefore(finding, settings, revisions)), url: collectorUrl(settings.url), secrets: [settings.token],
     }
