@@ -193,6 +193,29 @@ t.test('a finding that was done with while its row was gone is re-opened when th
   t.match((await history())[0], { by: null, before: { status: 'resolved' }, after: { status: 'new' }, reason: 'the search gives the row again' })
 })
 
+t.test('a silence that ends is resolved where nobody has touched it, and the history says why', async t => {
+  const server = await openTriage(t, { silentAfterMs: 60_000, openSinceMs: () => 0 })
+  const look = async (time: string) => {
+    server.setTime(time)
+    await server.sources.take()
+    await server.sources.write()
+    await server.sources.look(at(time))
+  }
+  await server.happen({ pod: 'a' })
+  await look('20:10:00')
+  const [{ id, status }] = await server.list('detection=hecate___silent_source') as [Finding]
+  await server.happen({ pod: 'a' })
+  await look('20:20:00')
+
+  t.equal(status, 'new')
+  t.match(await server.get(`findings/${id}`), { status: 'resolved', etag: '"2.1"' })
+  t.match((await server.get(`findings/${id}/history`)).items, [
+    { kind: 'change', by: null, before: { status: 'new' }, after: { status: 'resolved' }, reason: /^sends again since / },
+    { kind: 'revision', revision: 2 },
+    { kind: 'revision', revision: 1 },
+  ])
+})
+
 t.test('a run that fails while a finding is re-opened leaves everything as it was', async t => {
   const server = await openOne(t)
   const { control, patch, happen, run, history, now } = server

@@ -39,8 +39,6 @@ interface Drive { readonly name: string, readonly values: readonly unknown[], re
 /** Where the findings of one value are; `@drive` stands for the value. A join has no columns of the finding but its time and id. */
 interface Source { readonly table: string, readonly where: string, readonly id: string, readonly isJoin: boolean }
 
-interface ScanRow { readonly time_us: number, readonly id: string, readonly fits: 0 | 1 }
-
 /** The conditions of the indexes, word for word. */
 const IS_SO: Readonly<Record<Visibility, string>> = {
   shown: 'throttled_by IS NULL AND suppressed_by IS NULL',
@@ -48,11 +46,14 @@ const IS_SO: Readonly<Record<Visibility, string>> = {
   suppressed: 'suppressed_by IS NOT NULL',
 }
 
-/** So many entries of an index are read before others get their turn: 5 to 10 ms of the thread that takes events. */
+/** So many entries of an index are read before others get their turn: up to 10 ms of the thread that takes events. */
 const AT_A_TIME = 5_000
 
 /** Entries that are counted at a time: SQLite does that by itself, ten times as fast. */
 const COUNT_AT_A_TIME = 20_000
+
+/** Statements that are kept: there are as many as combinations of filters and numbers of their values, of which few are in use. */
+const MAX_PREPARED = 200
 
 /** From so many findings on it makes no difference which filter has fewer. */
 const MANY = 1_000
@@ -68,25 +69,33 @@ export function openFindingLists (db: Database.Database) {
   /** By its text, which is made of nothing that a request has but the number of its values. */
   function prepare<Row> (text: string): Database.Statement<object, Row> {
     let statement = prepared.get(text)
-    if (statement === undefined) prepared.set(text, statement = db.prepare<object, unknown>(text))
+    if (statement === undefined) {
+      if (prepared.size >= MAX_PREPARED) prepared.clear()
+      prepared.set(text, statement = db.prepare<object, unknown>(text))
+    }
     return statement as Database.Statement<object, Row>
   }
 
-  /** The next entries of what a list goes by, behind a place. */
-  function scan (filter: FindingFilter, drive: Drive, order: FindingOrder, after: FindingPlace, limit: number): ScanRow[] {
-    const statement = prepare<ScanRow>(`${partsOf(filter, drive, order).join(' UNION ALL ')} ORDER BY ${orderOf(order)} LIMIT @limit`)
-    return statement.all({ ...paramsOf(filter, drive), ...boundsOf(filter.window, after), limit })
+  /** What is asked of the next `size` entries of the index behind a place, and the last of them; undefined where there are fewer. */
+  function prepareScan (filter: FindingFilter, order: FindingOrder, size: number, what: string) {
+    const drive = chooseDrive(filter)
+    const entries = `${partsOf(filter, drive, order).join(' UNION ALL ')} ORDER BY ${order === '-time' ? 'timeUs DESC, id DESC' : 'timeUs, id'}`
+    return {
+      select: prepare<unknown>(`SELECT ${what} FROM (${entries} LIMIT ${size}) WHERE fits LIMIT @limit`),
+      selectLast: prepare<FindingPlace>(`SELECT timeUs, id FROM (${entries} LIMIT 1 OFFSET ${size - 1})`),
+      params: { ...paramsOf(filter, drive), earliest_us: filter.window.earliestUs, latest_us: filter.window.latestUs },
+    }
   }
 
   /** Of the filters that an index can be gone by, one that few findings meet. */
   function chooseDrive (filter: FindingFilter): Drive {
     const [first, ...others] = drivesOf(filter)
-    let best = { drive: first!, count: Infinity }
     if (others.length === 0) return first!
+    let best = { drive: first!, count: Infinity }
     for (const drive of [first!, ...others]) {
       const parts = partsOf({ window: filter.window, throttled: filter.throttled, suppressed: filter.suppressed, suppressed_by: filter.suppressed_by }, drive, '-time')
       const count = prepare<{ count: number }>(`SELECT count(*) AS count FROM (${parts.join(' UNION ALL ')} LIMIT ${MANY})`)
-        .get({ ...paramsOf(filter, drive), ...boundsOf(filter.window, startOf(filter.window, '-time')) })!.count
+        .get({ ...paramsOf(filter, drive), earliest_us: filter.window.earliestUs, ...placed(startOf(filter.window, '-time')) })!.count
       if (count < best.count) best = { drive, count }
     }
     return best.drive
@@ -95,34 +104,29 @@ export function openFindingLists (db: Database.Database) {
   return {
     /** Up to `limit` findings behind a place, if one is given. */
     async page (filter: FindingFilter, order: FindingOrder, limit: number, after?: FindingPlace): Promise<FindingPlace[]> {
+      const { select, selectLast, params } = prepareScan(filter, order, AT_A_TIME, 'timeUs, id')
       const found: FindingPlace[] = []
-      const drive = chooseDrive(filter)
-      let place = after ?? startOf(filter.window, order)
-      for (let size = limit; ; size = AT_A_TIME) {
-        const rows = scan(filter, drive, order, place, size)
-        for (const { time_us: timeUs, id, fits } of rows) if (fits === 1) found.push({ timeUs, id })
-        if (found.length >= limit || rows.length < size) return found.slice(0, limit)
-        place = { timeUs: rows.at(-1)!.time_us, id: rows.at(-1)!.id }
+      for (let place = after ?? startOf(filter.window, order); ;) {
+        found.push(...select.all({ ...params, ...placed(place), limit: limit - found.length }) as FindingPlace[])
+        const last = found.length < limit ? selectLast.get({ ...params, ...placed(place) }) : undefined
+        if (last === undefined) return found
+        place = last
         await setImmediate()
       }
     },
     async count (filter: FindingFilter): Promise<number> {
-      const drive = chooseDrive(filter)
-      const scanned = `${partsOf(filter, drive, '-time').join(' UNION ALL ')} ORDER BY ${orderOf('-time')}`
-      const select = prepare<{ count: number }>(`SELECT count(*) FILTER (WHERE fits) AS count FROM (${scanned} LIMIT ${COUNT_AT_A_TIME})`)
-      const selectLast = prepare<ScanRow>(`${scanned} LIMIT 1 OFFSET ${COUNT_AT_A_TIME - 1}`)
+      const { select, selectLast, params } = prepareScan(filter, '-time', COUNT_AT_A_TIME, 'count(*) AS count')
       let total = 0
-      for (let place: FindingPlace | null = startOf(filter.window, '-time'); place !== null;) {
-        const params: object = { ...paramsOf(filter, drive), ...boundsOf(filter.window, place) }
-        total += select.get(params)!.count
-        const last = selectLast.get(params)
-        place = last === undefined ? null : { timeUs: last.time_us, id: last.id }
-        await setImmediate()
+      for (let place: FindingPlace | undefined = startOf(filter.window, '-time'); place !== undefined;) {
+        total += (select.get({ ...params, ...placed(place), limit: 1 }) as { count: number }).count
+        place = selectLast.get({ ...params, ...placed(place) })
+        if (place !== undefined) await setImmediate()
       }
       return total
     },
   }
 }
+export type FindingLists = ReturnType<typeof openFindingLists>
 
 /** What lists of a finding look it up by. */
 export function openFindingFacets (db: Database.Database) {
@@ -225,19 +229,15 @@ function partsOf (filter: FindingFilter, drive: Drive, order: FindingOrder): str
     const { columns, facets } = conditionsOf(filter, drive, visibility)
     const entries = `SELECT time_us, ${id} AS id${isJoin ? '' : ', status, disposition, owner, detection_id, score'} FROM ${table}
       WHERE ${where.replace('@drive', `@drive${i}`)} AND ${bounds.from} AND (time_us, ${id}) ${bounds.behind} (@place_us, @place_id)`
-    if (!isJoin || columns.length === 0) return `SELECT time_us, id, ${all([...columns, ...facets])} AS fits FROM (${entries}) AS found`
+    if (!isJoin || columns.length === 0) return `SELECT time_us AS timeUs, id, ${all([...columns, ...facets])} AS fits FROM (${entries}) AS found`
     // By the index, which has all the columns; rows of the table are large.
-    return `SELECT found.time_us, found.id, ${all([`EXISTS (SELECT 1 FROM finding INDEXED BY finding_${visibility}_idx
+    return `SELECT found.time_us AS timeUs, found.id, ${all([`EXISTS (SELECT 1 FROM finding INDEXED BY finding_${visibility}_idx
       WHERE finding.time_us = found.time_us AND finding.id = found.id AND ${[IS_SO[visibility], ...columns].join(' AND ')})`, ...facets])} AS fits FROM (${entries}) AS found`
   }))
 }
 
 function all (conditions: readonly string[]): string {
   return conditions.length === 0 ? '1' : `(${conditions.join(' AND ')})`
-}
-
-function orderOf (order: FindingOrder): string {
-  return order === '-time' ? 'time_us DESC, id DESC' : 'time_us, id'
 }
 
 function paramsOf (filter: FindingFilter, drive: Drive): Record<string, unknown> {
@@ -249,8 +249,8 @@ function paramsOf (filter: FindingFilter, drive: Drive): Record<string, unknown>
   }
 }
 
-function boundsOf ({ earliestUs, latestUs }: Window, { timeUs, id }: FindingPlace) {
-  return { earliest_us: earliestUs, latest_us: latestUs, place_us: timeUs, place_id: id }
+function placed ({ timeUs, id }: FindingPlace) {
+  return { place_us: timeUs, place_id: id }
 }
 
 /** Before all findings of the window: no id is empty. */
