@@ -27,6 +27,7 @@ import { openapiOptions } from './api/openapi.js'
 import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
+import { riskRoutes } from './api/risk.js'
 import { searchRoutes } from './api/search.js'
 import { sourceRoutes } from './api/sources.js'
 import { storeRoutes } from './api/store.js'
@@ -34,6 +35,8 @@ import type { SuppressionRouteDeps } from './api/suppressions.js'
 import { suppressionRoutes } from './api/suppressions.js'
 import type { TokenDeps } from './api/tokens.js'
 import { tokenRoutes } from './api/tokens.js'
+import type { Risk } from './detect/risk.js'
+import type { RiskRules } from './detect/risk-rules.js'
 import type { Sources } from './detect/sources.js'
 import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
@@ -50,6 +53,8 @@ export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDe
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
+  readonly risk: Risk
+  readonly riskRules: RiskRules
   readonly findKey: FindKey
   readonly acks: Acks
   readonly budget: ByteBudget
@@ -137,6 +142,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(findingBulkRoutes, deps)
     await api.register(suppressionRoutes, deps)
     await api.register(deliveryRoutes, deps)
+    await api.register(riskRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)

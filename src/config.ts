@@ -72,6 +72,7 @@ export type Override = z.infer<typeof Override>
 /** Bounds what is compiled at the start, once for each thread. */
 const MAX_FIELDS = 200
 const MAX_SOURCETYPES = 100
+const MAX_ENTITY_RULES = 100
 
 /** Longer names are no fields. */
 const FieldName = z.string().min(1).max(512)
@@ -155,6 +156,12 @@ export type NotifyTarget = z.infer<typeof NotifyTarget>
 
 /** Bounds what is written for each finding. */
 const MAX_TARGETS = 100
+/** Risk objects of a field, or of a type, count apart by other fields of the row. */
+const RiskEntityRule = z.strictObject({ field: FieldName.optional(), type: Name.optional(), by: z.array(FieldName).min(1).max(5) })
+  .refine(({ field, type }) => field !== undefined || type !== undefined, 'names neither a field nor a type')
+
+/** The stretch of event time that a risk rule looks at. */
+const RiskSpan = Duration.refine(ms => ms >= MINUTE_MS && ms <= 90 * DAY_MS, 'is a minute to 90 days')
 
 /** Every key with its default; docs/config.md says what each is for. */
 const Config = z.strictObject({
@@ -191,6 +198,16 @@ const Config = z.strictObject({
   sources: z.strictObject({
     silent_after: Duration.refine(ms => ms === 0 || ms >= MINUTE_MS, 'is 0s or at least a minute').prefault('1h'),
     forget_after: Duration.prefault('7d'),
+  }).prefault({}),
+  risk: z.strictObject({
+    cap: z.number().min(1).max(1_000_000).default(3),
+    half_life: Duration.prefault('0s'),
+    entity: z.array(RiskEntityRule).max(MAX_ENTITY_RULES).default([]),
+    rules: z.strictObject({
+      score: z.strictObject({ over: z.number().int().min(0).max(1_000_000).default(100), in: RiskSpan.prefault('24h') }).prefault({}),
+      tactics: z.strictObject({ at_least: z.number().int().min(0).max(14).default(3), in: RiskSpan.prefault('7d') }).prefault({}),
+      detections: z.strictObject({ at_least: z.number().int().min(0).max(1_000).default(0), in: RiskSpan.prefault('7d') }).prefault({}),
+    }).prefault({}),
   }).prefault({}),
   fields: z.array(SourcetypeFields).max(MAX_SOURCETYPES).default([]),
   routes: z.array(z.strictObject({ from: Name, key: FieldName, to: Name })).max(MAX_SOURCETYPES).default([]),
@@ -230,7 +247,7 @@ export interface ConfigSource {
 export const SCALAR_KEYS = [
   'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.max_bytes', 'data.reserve_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
-  'detections.shipped', 'sources.silent_after', 'sources.forget_after', 'timezone',
+  'detections.shipped', 'sources.silent_after', 'sources.forget_after', 'risk.cap', 'risk.half_life', 'timezone',
 ] as const
 
 /** Those that are paths. */
@@ -312,7 +329,7 @@ function setKey (tree: Record<string, unknown>, key: string, value: unknown): vo
 }
 
 function scalarOf (key: string, text: string): unknown {
-  return /port|bytes|shipped/.test(key) ? parseYaml(text) : text
+  return /port|bytes|shipped|cap/.test(key) ? parseYaml(text) : text
 }
 
 function describe (issue: z.core.$ZodIssue, file: string | undefined, lineOf: (path: readonly PropertyKey[]) => string, origin: Map<string, string>): string {

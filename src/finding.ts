@@ -33,8 +33,8 @@ export const FindingBody = z.object({
 })
 export type FindingBody = z.infer<typeof FindingBody>
 
-const CHANGE_REASONS = ['late_events', 'definition', 'again', 'arrival'] as const
-/** Late events came; the detection is another than before; somebody asked for it; a silent source sends again. */
+const CHANGE_REASONS = ['late_events', 'definition', 'again', 'arrival', 'evidence'] as const
+/** Late events came; the detection is another than before; somebody asked for it; a silent source sends again; a risk rule has more findings to go by. */
 export type ChangeReason = typeof CHANGE_REASONS[number]
 
 /** What a revision says that the one before did not. */

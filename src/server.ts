@@ -22,9 +22,12 @@ import { openLedger } from './detect/ledger.js'
 import { toRfc3339 } from './event.js'
 import type { FolderContent, FolderPaths, Folders } from './detect/folders.js'
 import { openFolders } from './detect/folders.js'
-import { openBackfillMetrics, openDetectMetrics, openSourceMetrics } from './detect/metrics.js'
+import { openBackfillMetrics, openDetectMetrics, openRiskMetrics, openSourceMetrics } from './detect/metrics.js'
 import { openOffers } from './detect/offer.js'
 import type { Problem } from './detect/place.js'
+import { openRisk } from './detect/risk.js'
+import { riskOf } from './detect/risk-entity.js'
+import { openRiskRules, RISK_RULE_IDS } from './detect/risk-rules.js'
 import { toKnowledge } from './detect/search.js'
 import { openSources } from './detect/sources.js'
 import { openSuppressions } from './detect/suppressions.js'
@@ -48,6 +51,8 @@ import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { openOutboxStore } from './store/control/outbox.js'
+import { openRiskStore } from './store/control/risk.js'
+import { openRiskRuleStore } from './store/control/risk-rules.js'
 import { openSourceStore } from './store/control/sources.js'
 import { openSuppressionStore } from './store/control/suppressions.js'
 import { openWorkflowStore } from './store/control/workflow.js'
@@ -104,6 +109,12 @@ const SILENCE_LOOK_MS = 10_000
 
 /** How often deliveries of long ago are looked for. */
 const FORGET_MS = 60_000
+/** Findings that were there before their risk was posted are posted in turns, with a pause between them that is longer than a turn; after a failure it is tried again. */
+const RISK_LOOK_MS = 60_000
+const RISK_PAUSE_MS = 20
+
+/** How often the risk rules look at the objects that have got postings. */
+const RISK_RULES_MS = 1_000
 
 /** How often it is written down what tokens were used for. */
 const USAGE_FLUSH_MS = 5_000
@@ -174,7 +185,11 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     },
   })
   deliveryMetrics.watch(deliveries, clock.now)
-  const findings = openFindingStore(control, [deliveries.keep], suppressions.suppressionOf)
+  const riskMetrics = openRiskMetrics(registry)
+  const riskStore = openRiskStore(control, { riskOf: riskOf(config.risk.entity, RISK_RULE_IDS), entity: JSON.stringify(config.risk.entity), count: riskMetrics.count })
+  const findings = openFindingStore(control, [riskStore.written, deliveries.keep], suppressions.suppressionOf)
+  const risk = openRisk({ store: riskStore, findings, cap: config.risk.cap, halfLifeMs: config.risk.half_life })
+  riskMetrics.watch(risk)
   const backfillStore = openBackfillStore(control)
   const definitions = openDefinitions(detectionStore)
   const detections = openDetections({
@@ -233,6 +248,19 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       },
     },
   })
+  const riskRules = openRiskRules({
+    events,
+    store: openRiskRuleStore(control),
+    risk: riskStore,
+    findings,
+    config: config.risk.rules,
+    cap: config.risk.cap,
+    signal: stop.signal,
+    report (rule, change) {
+      riskMetrics.found(rule, change)
+      log.info({ rule, change }, 'a risk rule found something')
+    },
+  })
   const sources = openSources({
     events,
     store: openSourceStore(control),
@@ -280,6 +308,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     backups,
     sources,
     deliveries,
+    risk,
+    riskRules,
     tokens: openTokens(credentials.findToken),
     findKey: credentials.findKey,
     acks,
@@ -383,6 +413,15 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     if (back > 0) log.info({ sources: back }, 'silent sources send again')
   }
 
+  async function postOldRisk (): Promise<void> {
+    if (risk.isPosted()) return
+    while (!risk.isPosted() && !stop.signal.aborted) {
+      risk.postOld(clock.now())
+      await clock.sleep(RISK_PAUSE_MS, stop.signal)
+    }
+    if (risk.isPosted()) log.info('the risk of all findings is posted')
+  }
+
   async function retain (nowMs: number): Promise<void> {
     for (const partition of await events.retain(nowMs, disk.state().isFull ? 'full' : 'roomy', keepDropped)) {
       const { name, reason, events, bytes, minTimeUs, maxTimeUs } = partition
@@ -445,6 +484,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
   const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
   const turnForget = turnsOf(FORGET_MS, forgetDeliveries, 'old deliveries could not be removed')
+  const turnRiskRules = turnsOf(RISK_RULES_MS, riskRules.evaluate, 'the risk rules could not be evaluated')
+  const turnOldRisk = turnsOf(RISK_LOOK_MS, postOldRisk, 'the risk of old findings could not be posted')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
 
   return {
@@ -457,7 +498,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnForget, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

@@ -450,3 +450,23 @@ t.test('what came is counted every five seconds, silence is looked for every ten
   t.strictSame((await list((await again.start()).url)).map(({ node_name: node, events, silent }) => [node, events, silent]), [['n1', 3, false], ['n1', 1, false]])
   await until(async () => lines.filter(({ msg }) => msg === 'silent sources send again'), found => found.length === 1)
 })
+
+t.test('the risk rules look each second at what runs have posted, and are counted', async t => {
+  const clock = handClock('2026-03-10T12:40:00Z')
+  const config = configOf(tempDir(t))
+  const server = await openServer({ ...config, risk: { ...config.risk, rules: { ...config.risk.rules, score: { over: 10, in: 3_600_000 } } } }, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  const example = GOLDEN.find(({ id }) => id === 'G45')!
+  await fetch(`${url}/services/collector/event`, { method: 'POST', headers: { authorization: `Splunk ${TOKEN}` }, body: example.events.map(event => toEnvelope(event)).join('') })
+  await server.ledger.run('cisco_isovalent___potential_escape_to_host', Date.parse('2026-03-10T12:00:00Z'))
+
+  clock.set('2026-03-10T12:40:01Z')
+  const { items } = await until(() => getJson(url, '/api/v1/findings?detection=hecate___risk_score') as Promise<{ items: Finding[] }>, answer => answer.items.length > 0)
+
+  t.match(items, [{ result: { risk_object_type: 'system', findings: 1 } }])
+  const { items: objects } = await getJson(url, '/api/v1/risk-objects') as { items: { score: number }[] }
+  t.match(objects, [{ findings: 1 }])
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  for (const line of ['hecate_risk_postings_total 1', 'hecate_risk_findings_total{rule="score",change="created"} 1', 'hecate_risk_incomplete 0', 'hecate_risk_unknown_techniques 0', 'hecate_risk_postings_ended_total{why="gone"} 0']) t.match(metrics, `${line}\n`)
+})

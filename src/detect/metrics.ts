@@ -5,9 +5,13 @@ import type { BackfillStore } from '../store/control/backfills.js'
 import type { FindingStore, RunRecord } from '../store/control/findings.js'
 import type { LedgerStore } from '../store/control/ledger.js'
 import type { SweepReport } from './late.js'
+import type { EndReason } from '../store/control/risk.js'
+import { END_REASONS } from '../store/control/risk.js'
 import type { SourceArrivals } from '../store/events.js'
 import { lagBoundSeconds } from '../store/lag.js'
 import { registerGauge } from '../store/metrics.js'
+import type { Risk } from './risk.js'
+import type { RiskRule } from './risk-rules.js'
 import type { Sources } from './sources.js'
 import type { Suppressions } from './suppressions.js'
 
@@ -77,6 +81,28 @@ export function openBackfillMetrics (registry: Registry, backfills: BackfillStor
   for (const status of ['succeeded', 'failed', 'lost']) slots.inc({ status }, 0) // from the start on, or the first would be no increase
   registerGauge(registry, 'hecate_backfills_running', 'Backfills that run: one or none.', () => backfills.runningCount())
   return status => { slots.inc({ status }) }
+}
+
+/** Risk: what is given counts postings. */
+export function openRiskMetrics (registry: Registry) {
+  const registers = [registry]
+  const posted = new Counter({ name: 'hecate_risk_postings_total', help: 'Postings of risk: of a revision of a finding to a risk object.', registers })
+  const ended = new Counter({ name: 'hecate_risk_postings_ended_total', help: 'Postings of risk that count no more, and why.', labelNames: ['why'], registers })
+  for (const why of END_REASONS) ended.inc({ why }, 0)
+  const found = new Counter({ name: 'hecate_risk_findings_total', help: 'Findings that risk rules created or revised.', labelNames: ['rule', 'change'], registers })
+  return {
+    count (what: 'posted' | EndReason, postings: number): void {
+      if (what === 'posted') posted.inc(postings)
+      else ended.inc({ why: what }, postings)
+    },
+    found (rule: RiskRule, change: 'created' | 'revised'): void {
+      found.inc({ rule, change })
+    },
+    watch (risk: Pick<Risk, 'isPosted' | 'unknownTechniques'>): void {
+      registerGauge(registry, 'hecate_risk_incomplete', '1 while findings of the past are being posted, 0 once all are.', () => risk.isPosted() ? 0 : 1)
+      registerGauge(registry, 'hecate_risk_unknown_techniques', 'Techniques of findings that the table of ATT&CK tactics does not know.', () => risk.unknownTechniques().length)
+    },
+  }
 }
 
 /** So many lags are counted at a time, in a millisecond or two: Prometheus' histogram takes them one by one. */

@@ -89,8 +89,8 @@ export type FindingWritten = (finding: Finding, write: FindingWrite) => void
 /** The suppression that is to hide a finding, null without. Called in the transaction that writes the finding. */
 export type SuppressionOf = (body: FindingBody, nowMs: number) => string | null
 
-/** A finding that no run gives. */
-export type OwnFinding = Pick<FindingDraft, 'id' | 'body'>
+/** A finding that no run gives. `change` is what is new where it is known; without, a known one stays as it is. */
+export type OwnFinding = Pick<FindingDraft, 'id' | 'body'> & Partial<Pick<FindingDraft, 'change'>>
 
 /** That what a finding says is over. */
 export interface FindingEnd { readonly id: string, readonly atMs: number, readonly change: FindingChange }
@@ -192,6 +192,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     SELECT detection_id, max(finished_ms) AS finished_ms FROM run WHERE status = 'succeeded' GROUP BY detection_id
   `)
   const selectMany = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id IN (SELECT value FROM json_each(?))`)
+  const selectAfter = db.prepare<[string, number], FindingRow>(`SELECT ${columns} FROM finding WHERE id > ? ORDER BY id LIMIT ?`)
   const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL AND suppressed_by IS NULL ORDER BY time_us, detection_id, id`)
 
   function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): Exclude<keyof RunCounts, 'gone'> {
@@ -204,38 +205,57 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       if (!isAfter(before.position, position)) confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
       return 'unchanged'
     }
-    const marks = before === undefined ? marksOfNew(body, throttle, run) : marksOfRevised(before, body, isNews, run)
+    const marks = before === undefined ? marksOfNew(body, throttle, run.finished_ms) : marksOfRevised(before, body, isNews, run.finished_ms)
     const said = change !== null ? (isBack ? { ...change, row: 'back' as const } : change) : isBack ? appearance('back', run.definition_hash) : null
+    const what = put({ id, before, body, marks, isNews, change: said, nowMs: run.finished_ms }, {
+      position, run_id: run.id, slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), backfill_id: backfill?.id ?? null,
+      throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms,
+    })
+    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
+    return what
+  }
+
+  interface Written {
+    readonly id: string
+    /** As it stood; undefined for a new one. */
+    readonly before: FindingRow | undefined
+    readonly body: FindingBody
+    readonly marks: Marks
+    /** Whether the body says something else than before. */
+    readonly isNews: boolean
+    readonly change: FindingChange | null
+    readonly nowMs: number
+  }
+
+  /** Writes a finding or its next revision with all that lists look it up by, re-opens what was done with, and tells the listeners. */
+  function put ({ id, before, body, marks, isNews, change, nowMs }: Written, origin: { readonly position: Position, readonly run_id: string, readonly slot_ms: number | null, readonly backfill_id: string | null, readonly throttle_key: string | null, readonly fired_slot_ms: number | null }): 'created' | 'throttled' | 'suppressed' | 'revised' {
     const row = {
-      id, position, run_id: run.id, now_ms: run.finished_ms, body: JSON.stringify(body), slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), gone_ms: null,
-      detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: (before?.revision ?? 0) + 1,
-      change: said === null ? null : JSON.stringify(said),
-      throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms, ...marks,
+      ...origin, ...marks, id, now_ms: nowMs, body: JSON.stringify(body), gone_ms: null, detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score,
+      revision: (before?.revision ?? 0) + 1, change: change === null ? null : JSON.stringify(change),
     }
-    if (before === undefined) insert.run({ ...row, backfill_id: backfill?.id ?? null })
+    if (before === undefined) insert.run(row)
     else revise.run(row)
     insertRevision.run(row)
     deleteRiskObjects.run(id)
     for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
-    facets.put(bodyBefore === null ? null : { id, visibility: visibilityOf(before!), timeUs: before!.time_us, body: bodyBefore }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
-    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
-    if (before !== undefined && said !== null) reopen(before, isNews, said, run.finished_ms)
+    facets.put(before === undefined ? null : { id, visibility: visibilityOf(before), timeUs: before.time_us, body: JSON.parse(before.body) as FindingBody }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
+    if (before !== undefined && change !== null) reopen(before, isNews, change, nowMs)
     const what = before !== undefined ? 'revised' : ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
-    tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, run.finished_ms)
+    tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, nowMs)
     return what
   }
 
   /** What leaves a new finding out of lists. One that is suppressed has not fired, and throttles none. */
-  function marksOfNew (body: FindingBody, throttle: Throttle | null, run: RunRecord): Marks {
-    const suppressedBy = suppressionOf(body, run.finished_ms)
+  function marksOfNew (body: FindingBody, throttle: Throttle | null, nowMs: number): Marks {
+    const suppressedBy = suppressionOf(body, nowMs)
     const throttledBy = suppressedBy === null && throttle !== null ? selectFired.get({ detectionId: body.detection.id, ...throttle }) ?? null : null
     return { throttled_by: throttledBy, suppressed_by: suppressedBy }
   }
 
   /** What hides a finding has to hide what is new of it too. One that was shown stays so: somebody may work on it. */
-  function marksOfRevised (before: FindingRow, body: FindingBody, isNews: boolean, run: RunRecord): Marks {
+  function marksOfRevised (before: FindingRow, body: FindingBody, isNews: boolean, nowMs: number): Marks {
     const { throttled_by: throttledBy, suppressed_by: suppressedBy } = before
-    return { throttled_by: throttledBy, suppressed_by: suppressedBy !== null && isNews ? suppressionOf(body, run.finished_ms) : suppressedBy }
+    return { throttled_by: throttledBy, suppressed_by: suppressedBy !== null && isNews ? suppressionOf(body, nowMs) : suppressedBy }
   }
 
   /**
@@ -307,19 +327,13 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       insertRun.run(toRunRow(run))
       failSlot.run({ ...run, next_try_ms: nextTryMs })
     }),
-    /** Adds findings of Hecate's own, all or none; those that are there stay as they are. */
+    /** Adds findings of Hecate's own and revises those that have a change, all or none; others that are there stay as they are. */
     putOwn: db.transaction((findings: readonly OwnFinding[], position: Position, nowMs: number): void => {
-      for (const { id, body } of findings) {
-        if (select.get(id) !== undefined) continue
-        const suppressedBy = suppressionOf(body, nowMs)
-        const row = {
-          id, position, run_id: NO_RUN, now_ms: nowMs, body: JSON.stringify(body), slot_ms: null, backfill_id: null, throttle_key: null, fired_slot_ms: null, throttled_by: null, suppressed_by: suppressedBy,
-          detection_id: body.detection.id, time_us: toMicroseconds(body.time), score: body.risk.score, revision: 1, change: null,
-        }
-        insert.run(row)
-        insertRevision.run(row)
-        facets.put(null, { id, visibility: visibilityOf(row), timeUs: row.time_us, body })
-        tell(id, suppressedBy === null ? 'created' : 'suppressed', nowMs)
+      for (const { id, body, change = null } of findings) {
+        const before = select.get(id)
+        if (before !== undefined && change === null) continue
+        const marks = before === undefined ? marksOfNew(body, null, nowMs) : marksOfRevised(before, body, true, nowMs)
+        put({ id, before, body, marks, isNews: true, change: before === undefined ? null : change, nowMs }, { position, run_id: NO_RUN, slot_ms: null, backfill_id: null, throttle_key: null, fired_slot_ms: null })
       }
     }),
     /** Says of findings of Hecate's own that they are over, each once, all or none. One that nobody has worked on is resolved. */
@@ -348,6 +362,8 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     * each (): Generator<Finding> {
       for (const row of selectAll.iterate()) yield toFinding(row)
     },
+    /** Some findings, throttled and suppressed ones too, in the order of their ids, which says nothing else of them. */
+    after: (id: string, limit: number): Finding[] => selectAfter.all(id, limit).map(toFinding),
     count: lists.count,
     many,
     get (id: string): Finding | undefined {
