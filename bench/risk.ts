@@ -6,10 +6,12 @@ import { parseArgs } from 'node:util'
 import { formatTable } from '../src/commands/table.js'
 import { openRisk } from '../src/detect/risk.js'
 import { riskOf } from '../src/detect/risk-entity.js'
-import type { FindingBody } from '../src/finding.js'
+import { openRiskRules, RISK_RULE_IDS } from '../src/detect/risk-rules.js'
+import type { Finding, FindingBody } from '../src/finding.js'
 import { openFindingStore } from '../src/store/control/findings.js'
 import { openControlDatabase } from '../src/store/control/open.js'
 import { openRiskStore } from '../src/store/control/risk.js'
+import { openRiskRuleStore } from '../src/store/control/risk-rules.js'
 import type { Position } from '../src/store/events.js'
 import { openRandom } from './generator.js'
 
@@ -22,6 +24,8 @@ const USAGE = `usage: npm run bench:risk -- [--findings N] [--dir DIR]
   --dir DIR      where control.db is, or is to be made (a temporary folder, removed afterwards)
 `
 
+const DETECTION = 'a_detection_with_a_name_of_some_length'
+const HOUR_MS = 3_600_000
 const DAYS = 30
 const DAY_US = 86_400_000_000
 const LATEST_US = Date.parse('2026-03-31T00:00:00Z') * 1_000
@@ -45,15 +49,16 @@ if (values.help === true || !Number.isSafeInteger(count) || count < 1) {
 
 async function run (dir: string): Promise<void> {
   const db = openControlDatabase(dir)
-  const store = openRiskStore(db, { riskOf: riskOf([], new Set()), entity: '[]' })
+  const store = openRiskStore(db, { riskOf: riskOf([], RISK_RULE_IDS), entity: '[]' })
   const findings = openFindingStore(db, [store.written])
   const risk = openRisk({ store, findings, cap: 3, halfLifeMs: 0 })
   const weighing = openRisk({ store, findings, cap: 3, halfLifeMs: 86_400_000 })
   const fillMs = await timeOf(() => fill(findings))
   const windowOf = (days: number) => ({ earliestUs: LATEST_US - days * DAY_US, latestUs: LATEST_US })
   const rows: string[][] = [['findings made, each with two postings', (fillMs.ms / count * 1_000).toFixed(0) + ' µs each', '']]
-  const measure = async (what: string, work: () => Promise<unknown>) => {
+  const measure = async (what: string, work: () => Promise<unknown>, before = () => {}) => {
     await work()
+    before()
     const { ms, longestMs } = await timeOf(work)
     rows.push([what, `${ms.toFixed(1)} ms`, `${longestMs.toFixed(1)} ms`])
   }
@@ -70,10 +75,29 @@ async function run (dir: string): Promise<void> {
   }
   await measure('list of 30 d, one type', () => risk.list({ window: windowOf(DAYS), type: 'user' }, 51))
   await measure('list of 30 d, half-life', () => weighing.list({ window: windowOf(DAYS) }, 51))
+
+  let said = 0
+  const rules = openRiskRules({
+    events: { position: () => position },
+    store: openRiskRuleStore(db),
+    risk: store,
+    findings,
+    config: { score: { over: 100, in: HOUR_MS * 24 }, tactics: { at_least: 3, in: HOUR_MS * 24 * 7 }, detections: { at_least: 0, in: HOUR_MS } },
+    cap: 3,
+    signal: new AbortController().signal,
+    report: () => { said++ },
+  })
+  const all = await timeOf(() => rules.evaluate(LATEST_US / 1_000))
+  rows.push([`risk rules over all of it: ${said} findings`, `${all.ms.toFixed(0)} ms`, `${all.longestMs.toFixed(1)} ms`])
+  for (const value of ['pod-17', 'node-17', 'node-0']) {
+    const again = () => store.written(findingOf(findings, value), { what: 'revised', nowMs: LATEST_US / 1_000 })
+    again()
+    await measure(`risk rules after another posting of ${value}`, () => rules.evaluate(LATEST_US / 1_000), again)
+  }
   db.close()
 
   const again = openControlDatabase(dir)
-  const other = openRiskStore(again, { riskOf: riskOf([{ field: 'pod_name', by: ['cluster_name'] }], new Set()), entity: '[1]' })
+  const other = openRiskStore(again, { riskOf: riskOf([{ field: 'pod_name', by: ['cluster_name'] }], RISK_RULE_IDS), entity: '[1]' })
   const anew = openRisk({ store: other, findings: openFindingStore(again), cap: 3, halfLifeMs: 0 })
   let turns = 0
   const { ms, longestMs } = await timeOf(async () => {
@@ -109,6 +133,12 @@ async function timeOf (work: () => Promise<unknown>): Promise<{ ms: number, long
   return { ms: end - start, longestMs: Math.max(longestMs, end - last) }
 }
 
+/** A finding of the object that is posted once more. */
+function findingOf (findings: ReturnType<typeof openFindingStore>, value: string): Finding {
+  const [finding] = findings.list({ window: { earliestUs: EARLIEST_US + 15 * DAY_US, latestUs: LATEST_US }, risk_object: value, detection: DETECTION }, 1)
+  return { ...finding!, revision: Math.round(1e6 * performance.now()) }
+}
+
 /** Findings in the order of their times; every fiftieth is of node-0. */
 async function fill (findings: ReturnType<typeof openFindingStore>): Promise<void> {
   const { below: random } = openRandom(1)
@@ -125,7 +155,7 @@ function bodyOf (i: number, random: (below: number) => number): FindingBody {
   const score = 10 + 10 * random(8)
   const time = Math.floor(EARLIEST_US + i * (DAYS * DAY_US / count)) / 1e6
   return {
-    detection: { id: `a_detection_with_a_name_of_some_length_${detection}`, name: 'A detection', version: 1 },
+    detection: { id: detection === 0 ? DETECTION : `${DETECTION}_${detection}`, name: 'A detection', version: 1 },
     time,
     result: { cluster_name: 'prod-eu', pod_name: pod, node_name: node, process: ['/bin/sh -c id', '/usr/bin/nsenter -t 1 -m'], count: random(100) },
     risk: { score, message: `nsenter in ${pod}`, objects: [{ field: 'pod_name', type: 'system', value: pod, score }, { field: 'node_name', type: 'system', value: node, score: 10 }], threat_objects: [] },

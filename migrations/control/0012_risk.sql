@@ -7,6 +7,7 @@ CREATE TABLE risk_object (
   value TEXT NOT NULL,              -- of the field, likewise cut
   UNIQUE (type, key)
 ) STRICT;
+CREATE INDEX risk_object_value_idx ON risk_object (value);
 
 -- A detection and the techniques that its findings name; one that changed its techniques has several rows.
 CREATE TABLE risk_detection (

@@ -84,6 +84,7 @@ export async function riskRoutes (app: FastifyInstance, { risk, riskRules, findi
       tags: ['risk'],
       querystring: Range.extend(Page.shape).extend({
         type: Type.optional().describe('of the risk object, such as system or user'),
+        value: z.string().max(MAX_KEY).optional().describe('of the field, exactly: all objects of that name, whatever risk.entity tells them apart by'),
         min_score: z.string().regex(/^\d{1,9}(\.\d{1,6})?$/).optional(),
       }),
       response: { 200: pageOf(RiskObject).extend({ complete: isComplete }), ...problemReplies },
@@ -92,7 +93,7 @@ export async function riskRoutes (app: FastifyInstance, { risk, riskRules, findi
     const limit = limitOf(query)
     const { window, behind } = placeOf(query)
     const minScore = query.min_score === undefined ? undefined : Number(query.min_score)
-    const { items: found, total } = await risk.list({ window, type: query.type, minScore }, limit + 1, behind === undefined ? undefined : { score: behind[0], objectId: behind[1] })
+    const { items: found, total } = await risk.list({ window, type: query.type, value: query.value, minScore }, limit + 1, behind === undefined ? undefined : { score: behind[0], objectId: behind[1] })
     const page = found.slice(0, limit)
     const last = found.length > limit ? page.at(-1) : undefined
     return {

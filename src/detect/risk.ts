@@ -63,7 +63,10 @@ export interface ExplainedPosting extends RiskPosting {
   readonly counted: number
 }
 
-export interface RiskFilter { readonly window: Window, readonly type?: string | undefined, readonly minScore?: number | undefined }
+export interface RiskFilter { readonly window: Window, readonly type?: string | undefined, readonly value?: string | undefined, readonly minScore?: number | undefined }
+
+/** A page of objects, and how many there are on all. */
+export interface RiskList { readonly items: ObjectRisk[], readonly total: number }
 
 /** A place in the list of objects. */
 export interface ObjectPlace { readonly score: number, readonly objectId: number }
@@ -135,28 +138,47 @@ export function openRisk ({ store, findings, cap, halfLifeMs }: RiskDeps) {
     return { byId: new Map(all.map(one => [one.id, one])), hasTwins: new Set(all.map(({ detection_id: id }) => id)).size < all.length }
   }
 
+  /** The postings of all objects, or of those of a value. */
+  async function tallyAll ({ window, value }: RiskFilter): Promise<ReadonlyMap<number, readonly Tally[]>> {
+    if (value === undefined) return tally(window, after => store.standing(window.latestUs, after, AT_A_TIME))
+    const objects = new Map<number, readonly Tally[]>()
+    for (const id of store.idsOf(value)) {
+      for (const [objectId, tallies] of await tally(window, after => store.standingOf(id, window.latestUs, after, AT_A_TIME))) objects.set(objectId, tallies)
+    }
+    return objects
+  }
+
+  async function list (filter: RiskFilter, limit: number, behind?: ObjectPlace): Promise<RiskList> {
+    const { type, minScore = 0 } = filter
+    const objects = await tallyAll(filter)
+    const detections = dictionary()
+    // The best of them, with the least on top to be pushed out: to sort all would take longer than all the rest.
+    const best = new TinyQueue<ObjectPlace>([], (a, b) => order(b, a))
+    let total = 0
+    let weighed = 0
+    for (const [objectId, tallies] of objects) {
+      const place = { score: quickScoreOf(tallies, detections), objectId }
+      if (++weighed % OBJECTS_AT_A_TIME === 0) await setImmediate()
+      if (place.score < minScore || (type !== undefined && store.typeOf(objectId) !== type)) continue
+      total++
+      if (behind !== undefined && order(place, behind) <= 0) continue
+      if (best.length === limit && order(place, best.peek()!) > 0) continue
+      best.push(place)
+      if (best.length > limit) best.pop()
+    }
+    const places: ObjectPlace[] = []
+    while (best.length > 0) places.push(best.pop()!)
+    return { items: places.reverse().map(({ objectId }) => riskOf(store.objectById(objectId), objects.get(objectId)!, detections)), total }
+  }
+
+  let lastList: Promise<unknown> = Promise.resolve()
+
   return {
-    /** Objects with a score, the highest first, behind a place where given; and how many there are on all pages. */
-    async list ({ window, type, minScore = 0 }: RiskFilter, limit: number, behind?: ObjectPlace): Promise<{ readonly items: ObjectRisk[], readonly total: number }> {
-      const objects = await tally(window, after => store.standing(window.latestUs, after, AT_A_TIME))
-      const detections = dictionary()
-      // The best of them, with the least on top to be pushed out: to sort all would take longer than all the rest.
-      const best = new TinyQueue<ObjectPlace>([], (a, b) => order(b, a))
-      let total = 0
-      let weighed = 0
-      for (const [objectId, tallies] of objects) {
-        const place = { score: quickScoreOf(tallies, detections), objectId }
-        if (++weighed % OBJECTS_AT_A_TIME === 0) await setImmediate()
-        if (place.score < minScore || (type !== undefined && store.typeOf(objectId) !== type)) continue
-        total++
-        if (behind !== undefined && order(place, behind) <= 0) continue
-        if (best.length === limit && order(place, best.peek()!) > 0) continue
-        best.push(place)
-        if (best.length > limit) best.pop()
-      }
-      const places: ObjectPlace[] = []
-      while (best.length > 0) places.push(best.pop()!)
-      return { items: places.reverse().map(({ objectId }) => riskOf(store.objectById(objectId), objects.get(objectId)!, detections)), total }
+    /** Objects with a score, the highest first, behind a place where given; and how many there are on all pages. Lists wait for one another: each has all objects of its range in memory. */
+    list (filter: RiskFilter, limit: number, behind?: ObjectPlace): Promise<RiskList> {
+      const turn = lastList.then(() => list(filter, limit, behind))
+      lastList = turn.then(() => {}, () => {})
+      return turn
     },
 
     /** The risk of one object; null where it has none in the range. */

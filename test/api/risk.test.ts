@@ -147,6 +147,10 @@ t.test('the configuration tells objects apart by other fields of the row', async
     'user web/eu%2F1/ls ls 1', 'user web/unknown/ls ls 2', 'user web/us/ls ls 1',
   ])
   t.match(await explain(server, 'eu%2F1/web'), { risk_object: { score: 10 } })
+  const named = await get(server, 'risk-objects?value=web&count=exact')
+  t.strictSame([named.total, ...named.items.map(({ key }: { key: string }) => key)], [3, 'unknown/web', 'eu%2F1/web', 'us/web'])
+  t.equal((await get(server, 'risk-objects?value=ls&type=user&count=exact')).total, 3)
+  t.equal((await get(server, 'risk-objects?value=ls&type=system&count=exact')).total, 0)
 })
 
 t.test('findings that were there before are posted in turns, again where the configuration makes other objects of them', async t => {

@@ -69,6 +69,7 @@ export interface RiskStoreDeps {
 /** Postings of risk, in control.db. */
 export function openRiskStore (db: Database.Database, { riskOf, entity, count = () => {} }: RiskStoreDeps) {
   const selectObject = db.prepare<[type: string, key: string], RiskObjectRow>('SELECT * FROM risk_object WHERE type = ? AND key = ?')
+  const selectOfValue = db.prepare<[string], number>('SELECT id FROM risk_object WHERE value = ?').pluck() // uses risk_object_value_idx
   const selectType = db.prepare<[number], string>('SELECT type FROM risk_object WHERE id = ?').pluck()
   const selectObjectById = db.prepare<[number], RiskObjectRow>('SELECT * FROM risk_object WHERE id = ?')
   const insertObject = db.prepare('INSERT INTO risk_object (type, key, value) VALUES (@type, @key, @value)')
@@ -155,6 +156,8 @@ export function openRiskStore (db: Database.Database, { riskOf, entity, count = 
       putState.run({ entity, after: findings.at(-1)?.id ?? null })
     }),
     object: (type: string, key: string): RiskObjectRow | undefined => selectObject.get(type, key),
+    /** Objects of a value, whatever their keys and types. */
+    idsOf: (value: string): number[] => selectOfValue.all(value),
     typeOf: (id: number): string => selectType.get(id)!,
     objectById: (id: number): RiskObjectRow => selectObjectById.get(id)!,
     detections: (): RiskDetection[] => selectDetections.all().map(({ id, detection_id, mitre_attack: techniques }) => ({ id, detection_id, techniques: JSON.parse(techniques) as string[] })),
