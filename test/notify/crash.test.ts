@@ -26,7 +26,7 @@ t.test('a server that is killed in the middle tells everything, in order, and wh
     else response.end()
     if (kill !== undefined && !server.child.killed) {
       server.child.kill('SIGKILL')
-      void server.exited.then(start)
+      server.exited.then(start, error => { throw error })
     } else if (podOf(request) === PODS.at(-1)) allCame()
   })
   writeFileSync(join(cwd, 'hecate.yaml'), JSON.stringify({
