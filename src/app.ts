@@ -19,6 +19,8 @@ import type { DetectionDeps } from './api/detections.js'
 import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
 import { findingBulkRoutes } from './api/finding-bulk.js'
+import type { FindingStreamRouteDeps } from './api/finding-stream.js'
+import { findingStreamRoutes } from './api/finding-stream.js'
 import type { FindingRouteDeps } from './api/findings.js'
 import { findingRoutes } from './api/findings.js'
 import type { LedgerRouteDeps } from './api/ledger.js'
@@ -49,7 +51,7 @@ import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
@@ -140,6 +142,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(coverageRoutes, deps)
     await api.register(findingRoutes, deps)
     await api.register(findingBulkRoutes, deps)
+    await api.register(findingStreamRoutes, deps)
     await api.register(suppressionRoutes, deps)
     await api.register(deliveryRoutes, deps)
     await api.register(riskRoutes, deps)

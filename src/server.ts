@@ -39,6 +39,7 @@ import { openTokens } from './hec/token.js'
 import { openTokenUsage } from './hec/usage.js'
 import { openDeliveries } from './notify/deliveries.js'
 import { openDeliveryMetrics } from './notify/metrics.js'
+import { LOG_BOUNDS, openFindingStream } from './notify/stream.js'
 import { openTargets } from './notify/targets.js'
 import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
@@ -47,6 +48,7 @@ import { openBackups } from './store/backups.js'
 import { openBackfillStore } from './store/control/backfills.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
+import { openFindingLog } from './store/control/finding-log.js'
 import { openFindingStore } from './store/control/findings.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
@@ -107,7 +109,7 @@ const ARRIVALS_MS = 5_000
 /** How often silent sources are looked for. */
 const SILENCE_LOOK_MS = 10_000
 
-/** How often deliveries of long ago are looked for. */
+/** How often deliveries and changes of long ago are looked for. */
 const FORGET_MS = 60_000
 /** Findings that were there before their risk was posted are posted in turns, with a pause between them that is longer than a turn; after a failure it is tried again. */
 const RISK_LOOK_MS = 60_000
@@ -187,7 +189,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   deliveryMetrics.watch(deliveries, clock.now)
   const riskMetrics = openRiskMetrics(registry)
   const riskStore = openRiskStore(control, { riskOf: riskOf(config.risk.entity, RISK_RULE_IDS), entity: JSON.stringify(config.risk.entity), count: riskMetrics.count })
-  const findings = openFindingStore(control, [riskStore.written, deliveries.keep], suppressions.suppressionOf)
+  const findingStream = openFindingStream({ log: openFindingLog(control, LOG_BOUNDS) })
+  const findings = openFindingStore(control, [riskStore.written, deliveries.keep, findingStream.keep], suppressions.suppressionOf)
   const risk = openRisk({ store: riskStore, findings, cap: config.risk.cap, halfLifeMs: config.risk.half_life })
   riskMetrics.watch(risk)
   const backfillStore = openBackfillStore(control)
@@ -296,6 +299,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     offers,
     coverage: openCoverageReader({ detectionStore, definitions, ledgerStore }),
     findings,
+    findingStream,
     workflow: openWorkflowStore(control, findings),
     suppressions,
     newId: randomUUID,
@@ -431,8 +435,9 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     }
   }
 
-  async function forgetDeliveries (nowMs: number): Promise<void> {
+  async function forgetNotices (nowMs: number): Promise<void> {
     while (deliveries.forget(nowMs)) await setImmediate()
+    findingStream.forget(nowMs)
   }
 
   /** Each target has a loop of its own, so that one that is slow or down keeps no other waiting. */
@@ -483,7 +488,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
   const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
   const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
-  const turnForget = turnsOf(FORGET_MS, forgetDeliveries, 'old deliveries could not be removed')
+  const turnForget = turnsOf(FORGET_MS, forgetNotices, 'old deliveries and changes could not be removed')
   const turnRiskRules = turnsOf(RISK_RULES_MS, riskRules.evaluate, 'the risk rules could not be evaluated')
   const turnOldRisk = turnsOf(RISK_LOOK_MS, postOldRisk, 'the risk of old findings could not be posted')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')

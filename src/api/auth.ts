@@ -15,7 +15,11 @@ const RANK: Readonly<Record<Role, number>> = { viewer: 0, analyst: 1, admin: 2 }
 const MAX_FAILURES = { max: 20, timeWindow: 60_000 }
 
 declare module 'fastify' {
-  interface FastifyRequest { apiKey: ApiKey | null }
+  interface FastifyRequest {
+    apiKey: ApiKey | null
+    /** Whether the same request would be let in now: of one that has no end, the key may be revoked meanwhile. */
+    isAllowed: () => boolean
+  }
   interface FastifyContextConfig {
     /** The least role that may call the route; viewer where it says nothing. */
     role?: Role
@@ -26,6 +30,7 @@ declare module 'fastify' {
 export function useApiKeys (app: FastifyInstance, findKey: FindKey): void {
   const countFailure = app.createRateLimit(MAX_FAILURES)
   app.decorateRequest('apiKey', null)
+  app.decorateRequest('isAllowed', () => false)
   app.addHook('onRequest', async (request, reply) => {
     const key = keyOf(request, findKey)
     if (key === null) {
@@ -40,6 +45,10 @@ export function useApiKeys (app: FastifyInstance, findKey: FindKey): void {
     const role = request.routeOptions.config.role ?? 'viewer'
     if (RANK[key.role] < RANK[role]) throw new AppError('forbidden', `this call asks for the role ${role}; the key has ${key.role}`)
     request.apiKey = key
+    request.isAllowed = () => {
+      const known = keyOf(request, findKey)
+      return known !== null && RANK[known.role] >= RANK[role]
+    }
   })
 }
 

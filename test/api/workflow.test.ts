@@ -232,7 +232,7 @@ t.test('a run that fails while a finding is re-opened leaves everything as it wa
   t.equal((await history()).length, 4)
 })
 
-t.test('who keeps something of findings is told of changes in their transaction, and of comments alone not', async t => {
+t.test('who keeps something of findings is told of changes in their transaction, and of comments', async t => {
   const { control, id } = await openOne(t)
   const told: string[] = []
   const findings = openFindingStore(control, [(finding, { what, nowMs }) => {
@@ -247,7 +247,7 @@ t.test('who keeps something of findings is told of changes in their transaction,
   workflow.change(id, {}, { ...deed, comment: 'x' }, () => true)
   t.throws(() => workflow.change(id, { status: 'pending' }, deed, () => true), /refused/)
 
-  t.strictSame(told, [`changed closed ${at('20:01:00')}`])
+  t.strictSame(told, [`changed closed ${at('20:01:00')}`, `commented closed ${at('20:01:00')}`])
   t.match(findings.get(id), { status: 'closed' })
   t.equal(workflow.history(id, 10).length, 3)
 })

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import type { Finding } from '../../src/finding.js'
 import { Disposition, FindingStatus, Severity, severityOf } from '../../src/finding.js'
 import type { FindingFilter } from '../../src/store/control/finding-lists.js'
+import { meets as meetsFilter } from '../../src/store/control/finding-lists.js'
 import { openFindingStore } from '../../src/store/control/findings.js'
 import { openControlDatabase } from '../../src/store/control/open.js'
 import { openWorkflowStore } from '../../src/store/control/workflow.js'
@@ -122,6 +123,7 @@ t.test('a list has what its filter means, each finding once, in either order, in
         }
         t.strictSame(listed, order === 'time' ? wanted : [...wanted].reverse(), JSON.stringify(filter))
       }
+      t.strictSame(findings.after('', 100).filter(one => meetsFilter(one, filter)).map(({ id }) => id).sort(), [...wanted].sort(), `one by one: ${JSON.stringify(filter)}`)
       t.equal(await findings.count(filter), wanted.length, JSON.stringify(filter))
     }
   }), { numRuns: 60 })

@@ -57,7 +57,7 @@ export function openFindingHistory (db: Database.Database) {
     add (id: string, before: Workflow, after: Workflow, { by, atMs, comment, reason }: Deed): boolean {
       const changed = (['status', 'disposition', 'owner'] as const).filter(name => before[name] !== after[name])
       if (changed.length === 0 && comment === undefined) return false
-      if (changed.length > 0) set.run({ id, ...pick(after), at_ms: atMs })
+      if (changed.length > 0) set.run({ id, ...toWorkflow(after), at_ms: atMs })
       const toJson = (of: Workflow) => changed.length === 0 ? null : JSON.stringify(Object.fromEntries(changed.map(name => [name, of[name]])))
       insert.run({ id, ...count.get(id), at_ms: atMs, made_by: by, before: toJson(before), after: toJson(after), comment: comment ?? null, reason: reason ?? null })
       return true
@@ -73,7 +73,8 @@ export function openFindingHistory (db: Database.Database) {
 }
 export type FindingHistory = ReturnType<typeof openFindingHistory>
 
-function pick ({ status, disposition, owner }: Workflow): Workflow {
+/** Nothing of a finding but what a person sets. */
+export function toWorkflow ({ status, disposition, owner }: Workflow): Workflow {
   return { status, disposition, owner }
 }
 

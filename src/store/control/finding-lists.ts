@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import type { Window } from '../../event.js'
+import { toMicroseconds } from '../../event.js'
 import { severityOf } from '../../finding.js'
 import type { Finding } from '../../finding.js'
 
@@ -133,9 +134,9 @@ export function openFindingFacets (db: Database.Database) {
   const insert = db.prepare('INSERT OR IGNORE INTO finding_facet (kind, value, visibility, time_us, finding_id) VALUES (@kind, @value, @visibility, @timeUs, @id)')
   const remove = db.prepare('DELETE FROM finding_facet WHERE kind = @kind AND value = @value AND visibility = @visibility AND time_us = @timeUs AND finding_id = @id')
 
-  const rowsOf = ({ id, visibility, timeUs, body: { risk, mitre_attack: techniques } }: FacetedFinding) => [
-    ...risk.objects.map(({ value }) => ({ kind: 'risk_object', value, visibility, timeUs, id })),
-    ...techniques.flatMap(name => name.includes('.') ? [name, name.slice(0, name.indexOf('.'))] : [name]).map(value => ({ kind: 'technique', value, visibility, timeUs, id })),
+  const rowsOf = ({ id, visibility, timeUs, body }: FacetedFinding) => [
+    ...body.risk.objects.map(({ value }) => ({ kind: 'risk_object', value, visibility, timeUs, id })),
+    ...techniquesOf(body).map(value => ({ kind: 'technique', value, visibility, timeUs, id })),
   ]
 
   return {
@@ -152,6 +153,25 @@ export interface FacetedFinding { readonly id: string, readonly visibility: Visi
 export function visibilityOf ({ throttled_by: throttledBy, suppressed_by: suppressedBy }: Pick<Finding, 'throttled_by' | 'suppressed_by'>): Visibility {
   if (suppressedBy !== null) return 'suppressed'
   return throttledBy === null ? 'shown' : 'throttled'
+}
+
+/** Whether lists that are asked for by a filter have a finding. */
+export function meets (finding: Finding, filter: FindingFilter): boolean {
+  const timeUs = toMicroseconds(finding.time)
+  const isOneOf = (values: readonly string[] | undefined, value: string | null) => values === undefined || values.includes(value ?? 'none')
+  return timeUs >= filter.window.earliestUs && timeUs < filter.window.latestUs &&
+    visibilitiesOf(filter).includes(visibilityOf(finding)) &&
+    isOneOf(filter.status, finding.status) && isOneOf(filter.disposition, finding.disposition) && isOneOf(filter.owner, finding.owner) &&
+    isOneOf(filter.severity, severityOf(finding.risk.score)) && isOneOf(filter.detection, finding.detection.id) &&
+    (filter.technique === undefined || techniquesOf(finding).includes(filter.technique)) &&
+    (filter.risk_object === undefined || finding.risk.objects.some(({ value }) => value === filter.risk_object)) &&
+    (filter.min_score === undefined || finding.risk.score >= filter.min_score) &&
+    (filter.suppressed_by === undefined || finding.suppressed_by === filter.suppressed_by)
+}
+
+/** Those of a finding, and of its sub-techniques the techniques. */
+function techniquesOf ({ mitre_attack: techniques }: Pick<Finding, 'mitre_attack'>): string[] {
+  return techniques.flatMap(name => name.includes('.') ? [name, name.slice(0, name.indexOf('.'))] : [name])
 }
 
 /** Which findings a filter asks for, of those that are shown and of those that are not. */

@@ -1,10 +1,10 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import { toMicroseconds } from '../../event.js'
-import type { Evidence, Finding, FindingChange, FindingRevision } from '../../finding.js'
+import type { Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
 import { FindingBody, saysTheSame } from '../../finding.js'
 import type { Position } from '../events.js'
-import { openFindingHistory } from './finding-history.js'
+import { openFindingHistory, toWorkflow } from './finding-history.js'
 import type { FindingFilter, FindingOrder, FindingPlace } from './finding-lists.js'
 import { openFindingFacets, openFindingLists, visibilityOf } from './finding-lists.js'
 import type { RunnableSlot } from './ledger.js'
@@ -79,9 +79,14 @@ export interface RunOutcome {
 
 /**
  * What was written of a finding. `created` is told of one that is shown for the first time, also where a revision takes it out of a suppression; `changed`
- * where a person has set status, disposition or owner. A revision may set the status as well: it re-opens what was done with.
+ * where a person has set status, disposition or owner, `commented` where he has only said something. A revision may set the status as well: it re-opens what was done with.
  */
-export interface FindingWrite { readonly what: 'created' | 'throttled' | 'suppressed' | 'revised' | 'changed' | 'gone' | 'ended', readonly nowMs: number }
+export interface FindingWrite {
+  readonly what: 'created' | 'throttled' | 'suppressed' | 'revised' | 'changed' | 'commented' | 'gone' | 'ended'
+  readonly nowMs: number
+  /** What people had said of it until then; undefined of a new one. */
+  readonly before?: Workflow | undefined
+}
 
 /** A finding as it stands now, and what was written of it. Called in the transaction that wrote it: what throws undoes that. */
 export type FindingWritten = (finding: Finding, write: FindingWrite) => void
@@ -241,7 +246,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     facets.put(before === undefined ? null : { id, visibility: visibilityOf(before), timeUs: before.time_us, body: JSON.parse(before.body) as FindingBody }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
     if (before !== undefined && change !== null) reopen(before, isNews, change, nowMs)
     const what = before !== undefined ? 'revised' : ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
-    tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, nowMs)
+    tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, nowMs, before)
     return what
   }
 
@@ -267,17 +272,18 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     if (isNews || history.isStatusOf(before.id, before.revision)) history.add(before.id, before, { ...before, status: 'new' }, { by: null, atMs: nowMs, reason: text })
   }
 
-  function tell (id: string, what: FindingWrite['what'], nowMs: number): void {
+  function tell (id: string, what: FindingWrite['what'], nowMs: number, before?: Workflow): void {
     if (listeners.length === 0) return
     const finding = toFinding(select.get(id)!)
-    for (const listener of listeners) listener(finding, { what, nowMs })
+    for (const listener of listeners) listener(finding, { what, nowMs, before: before === undefined ? undefined : toWorkflow(before) })
   }
 
   /** Marks findings of the slot that the run gave no more; gives how many. They are kept, a person may have worked on them. */
   function markGone (run: RunRecord, { position, drafts, isAfter, appearance }: RunOutcome): number {
     const given = new Set(drafts.map(({ id }) => id))
     const gone = selectOfSlot.all(run.detection_id, run.slot_ms).filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
-    for (const { id, revision, time_us, suppressed_by, body } of gone) {
+    for (const before of gone) {
+      const { id, revision, time_us, suppressed_by, body } = before
       const { risk: { score } } = JSON.parse(body) as FindingBody
       const row = {
         id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: run.slot_ms, gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
@@ -285,7 +291,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       }
       revise.run(row)
       insertRevision.run(row)
-      tell(id, 'gone', run.finished_ms)
+      tell(id, 'gone', run.finished_ms, before)
     }
     return gone.length
   }
@@ -345,7 +351,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
         revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
         insertRevision.run(row)
         if (before.status === 'new') history.add(id, before, { ...before, status: 'resolved' }, { by: null, atMs: nowMs, reason: change.text })
-        tell(id, 'ended', nowMs)
+        tell(id, 'ended', nowMs, before)
       }
     }),
     /** Newest first, after the run `before` where given. */

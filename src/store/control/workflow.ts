@@ -15,7 +15,7 @@ export function openWorkflowStore (db: Database.Database, { history, get, many, 
   function changeOne (before: Finding, change: WorkflowChange, deed: Deed): Changed {
     const after = afterOf(before, change)
     if (!history.add(before.id, before, after, deed)) return { before, after: before }
-    if (isChange(before, after)) tell(before.id, 'changed', deed.atMs)
+    tell(before.id, isChange(before, after) ? 'changed' : 'commented', deed.atMs, before)
     return { before, after: get(before.id)! }
   }
 
