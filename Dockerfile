@@ -3,7 +3,7 @@
 # Builds with everything a native module needs; nothing of it is in the image that runs.
 FROM node:26-trixie AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.ui.json ./
 COPY src ./src
 # `prepare` compiles src to dist.
 RUN npm ci
@@ -18,6 +18,7 @@ WORKDIR /app
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
+COPY assets ./assets
 COPY migrations ./migrations
 COPY detections ./detections
 RUN mkdir --mode=0700 /data && chown node:node /data

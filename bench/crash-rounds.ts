@@ -101,7 +101,7 @@ export async function runCrashRounds ({ dir, rounds, seed, sizes, resendWindow, 
       const request = requests.next()
       const { sent, path, headers, body } = request
       sent.times++
-      const reply = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body, signal }).catch(() => null)
+      const reply = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body: typeof body === 'string' ? body : new Uint8Array(body), signal }).catch(() => null)
       if (reply === null) return requests.lose(request)
       if (reply.status === 200) {
         sent.isAcknowledged = true

@@ -50,6 +50,7 @@ import type { Tokens } from './hec/token.js'
 import type { Knowledge } from './spl/knowledge.js'
 import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
+import { ui } from './ui/ui.js'
 
 export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps {
   readonly tokens: Tokens
@@ -132,6 +133,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     now: deps.time.now,
   })
   await app.register(probeRoutes, deps)
+  await app.register(ui)
   await app.register(async api => {
     useApiKeys(api, deps.findKey)
     await api.register(eventRoutes, deps)

@@ -79,7 +79,7 @@ export const Coverage = z.object({
   slots: z.object({ items: z.array(CoverageSlot), next_cursor: z.string().nullable() }).describe('whose windows touch the range, oldest first'),
 }).meta({ id: 'Coverage' })
 
-const CoverageLine = z.object({ detection_id: z.string(), summary: z.string(), totals: Totals }).meta({ id: 'CoverageLine' })
+export const CoverageLine = z.object({ detection_id: z.string(), summary: z.string(), totals: Totals }).meta({ id: 'CoverageLine' })
 
 export const CoverageLines = pageOf(CoverageLine)
 

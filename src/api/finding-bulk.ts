@@ -22,7 +22,7 @@ const MAX_SHOWN = 20
 
 const WorkflowOf = Finding.pick({ status: true, disposition: true, owner: true })
 
-const BulkReply = z.object({
+export const BulkReply = z.object({
   dry_run: z.boolean(),
   matched: z.number().int().describe('findings with one of the ids, or that meet the filter'),
   changed: z.number().int().describe('findings that were changed, or would be; where only a comment was given, that have it'),

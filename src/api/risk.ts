@@ -16,7 +16,7 @@ import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
 import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeRange, TimeText, toCursor, toWindowText } from './query.js'
 
-const RiskObject = z.object({
+export const RiskObject = z.object({
   type: z.string(),
   key: z.string().describe('what counts apart: the value, or what risk.entity puts in front of it and the value'),
   value: z.string().describe('of the field, as the findings have it'),
@@ -35,7 +35,7 @@ const RiskObject = z.object({
   unknown_techniques: z.array(z.string()).describe('of these, that the table of tactics does not know: they count as none'),
 }).meta({ id: 'RiskObject' })
 
-const RiskPosting = z.object({
+export const RiskPosting = z.object({
   finding: z.string(),
   revision: z.number().int().describe('of the finding, that posted it'),
   detection: z.string(),
@@ -48,7 +48,7 @@ const RiskPosting = z.object({
   ended: z.object({ at: z.string(), why: z.enum(END_REASONS) }).nullable().describe('since when it counts no more, and why; null while it counts'),
 }).meta({ id: 'RiskPosting' })
 
-const EvidenceFinding = z.object({
+export const EvidenceFinding = z.object({
   id: z.string(),
   detection: z.string(),
   time: z.number().describe('epoch seconds'),

@@ -14,7 +14,7 @@ import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeRange, TimeText, 
 
 const Name = z.string().min(1).max(1000)
 
-const Source = z.object({
+export const Source = z.object({
   index: z.string().nullable(),
   sourcetype: z.string().nullable(),
   cluster_name: z.string().nullable(),

@@ -30,7 +30,7 @@ const Condition = z.string().min(1).max(2_000).describe('of a row, as the search
 const Reason = z.string().min(1).max(1_000)
 const Expiry = TimeInput.describe(`when it ends; ${DEFAULT_DAYS} days from now where it is missing, ${MAX_DAYS} at most`)
 
-const SuppressionView = z.object({
+export const SuppressionView = z.object({
   id: z.string(),
   detection: DetectionId,
   condition: z.string(),
@@ -56,7 +56,7 @@ const HistoryEntry = z.object({
   after: Settings.nullable().describe('null where it was deleted'),
 }).meta({ id: 'SuppressionHistoryEntry' })
 
-const Preview = z.object({
+export const Preview = z.object({
   checked: z.number().int().describe('findings of the time range that are shown'),
   hidden: z.number().int().describe('of these, that it would have hidden'),
   true_positives: z.number().int().describe('of these, whose disposition is true_positive'),

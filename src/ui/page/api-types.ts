@@ -1,0 +1,42 @@
+/** What the API replies, from the schemas that the server validates by. Types alone: nothing of zod comes to the browser. */
+import type { z } from 'zod'
+import type { BulkReply as BulkReplySchema } from '../../api/finding-bulk.js'
+import type { Coverage as CoverageSchema, CoverageLine as CoverageLineSchema, CoverageSlot as CoverageSlotSchema } from '../../api/coverage.js'
+import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
+import type { Problem as ProblemSchema } from '../../api/problem.js'
+import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
+import type { Source as SourceSchema } from '../../api/sources.js'
+import type { Preview as SuppressionPreviewSchema, SuppressionView } from '../../api/suppressions.js'
+import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
+export type { Event } from '../../event.js'
+export type { Finding, FindingChange, FindingRevision } from '../../finding.js'
+
+/** A page of a list. */
+export interface PageOf<T> {
+  readonly items: readonly T[]
+  readonly next_cursor: string | null
+  readonly total?: number
+  readonly earliest?: string
+  readonly latest?: string
+}
+
+export type BulkReply = z.infer<typeof BulkReplySchema>
+export type Coverage = z.infer<typeof CoverageSchema>
+export type CoverageLine = z.infer<typeof CoverageLineSchema>
+export type CoverageSlot = z.infer<typeof CoverageSlotSchema>
+export type Disposition = z.infer<typeof DispositionSchema>
+export type EvidenceFinding = z.infer<typeof EvidenceFindingSchema>
+export type FindingDetail = z.infer<typeof FindingDetailSchema>
+export type FindingStatus = z.infer<typeof FindingStatusSchema>
+export type HistoryEntry = z.infer<typeof HistoryEntrySchema>
+export type LedgerSlot = z.infer<typeof LedgerSlotSchema>
+export type Problem = z.infer<typeof ProblemSchema>
+export type RiskObject = z.infer<typeof RiskObjectSchema>
+export type RiskPosting = z.infer<typeof RiskPostingSchema>
+export type Severity = z.infer<typeof SeveritySchema>
+export type Source = z.infer<typeof SourceSchema>
+export type Suppression = z.infer<typeof SuppressionView>
+export type SuppressionPreview = z.infer<typeof SuppressionPreviewSchema>
+
+/** GET /session: who is signed in. */
+export interface Session { readonly name: string, readonly role: 'viewer' | 'analyst' | 'admin', readonly expires_at: string | null }

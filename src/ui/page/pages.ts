@@ -1,0 +1,21 @@
+import type { ComponentType } from 'preact'
+import { HomePage } from './pages/home.js'
+import { PATHS } from './paths.js'
+
+export interface PageProps {
+  /** What the path's `:names` are. */
+  readonly params: Readonly<Record<string, string>>
+}
+
+export interface Page {
+  readonly path: string
+  readonly title: string
+  readonly component: ComponentType<PageProps>
+  /** Of a page that the navigation leads to: `g` and this key go there. */
+  readonly key?: string
+}
+
+/** Every page, in the order of the navigation. A page is added here, and nowhere else. */
+export const PAGES: readonly Page[] = [
+  { path: PATHS.home, title: 'Home', component: HomePage, key: 'h' },
+]

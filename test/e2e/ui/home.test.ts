@@ -1,0 +1,66 @@
+import t from 'tap'
+import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { withoutChromium } from '../../fixtures/clients.js'
+
+t.setTimeout(600_000) // a browser on a machine that may be busy
+
+const skip = withoutChromium()
+
+t.test('The page', { skip }, async t => {
+  const watch = await startWatch(t)
+  const { open } = await openBrowser(t, watch)
+
+  await t.test('asks for a key, says when it knows it not, and shows home to one that it knows', async t => {
+    const { page, context, faults } = await open('/', { key: null })
+    await page.getByLabel('API key').fill('no-such-key')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('alert').filter({ hasText: 'Hecate knows no such key.' }).waitFor()
+    await shoot(page, 'login-light-1280')
+    t.strictSame(await seriousFaults(page), [])
+
+    await page.getByLabel('API key').fill('an-admin-key')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor()
+
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('says on top whether all is watched and what was found', async t => {
+    const { page, context, faults } = await open('/')
+    await settle(page)
+    const answer = await page.locator('.answer').innerText()
+    t.match(answer, /We are watching, but not everything: 1 source is silent/)
+    t.match(answer, /findings? (is|are) open/)
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  for (const look of LOOKS) {
+    await t.test(`has nothing that axe takes for serious: home, ${look.theme}, ${look.width} px`, async t => {
+      const { page, context, faults } = await open('/', look)
+      await settle(page)
+      await shoot(page, `home-${look.theme}-${look.width}`)
+      t.strictSame(await seriousFaults(page), [])
+      t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing is wider than the window')
+      t.strictSame(faults, [])
+      await context.close()
+    })
+  }
+
+  await t.test('shows the keys, goes where they say, and keeps the theme that was chosen', async t => {
+    const { page, context, faults } = await open('/')
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await page.keyboard.press('Escape')
+    t.equal(await page.getByRole('dialog').count(), 0)
+    await page.getByLabel('Theme').selectOption('dark')
+    await page.reload()
+    await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor()
+    t.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark')
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('API key').waitFor()
+    t.strictSame(faults, [])
+    await context.close()
+  })
+})
