@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
+import cookie from '@fastify/cookie'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { fastify, LogController } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
-import type { FindKey } from './api/auth.js'
+import type { AuthDeps } from './api/auth.js'
 import { useApiKeys } from './api/auth.js'
 import type { BackfillRouteDeps } from './api/backfills.js'
 import { backfillRoutes } from './api/backfills.js'
@@ -26,12 +27,15 @@ import type { FindingRouteDeps } from './api/findings.js'
 import { findingRoutes } from './api/findings.js'
 import type { LedgerRouteDeps } from './api/ledger.js'
 import { ledgerRoutes } from './api/ledger.js'
+import type { KeyRouteDeps } from './api/keys.js'
+import { keyRoutes } from './api/keys.js'
 import { openapiOptions } from './api/openapi.js'
 import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { riskRoutes } from './api/risk.js'
 import { searchRoutes } from './api/search.js'
+import { sessionRoutes } from './api/session.js'
 import { sourceRoutes } from './api/sources.js'
 import { storeRoutes } from './api/store.js'
 import type { SuppressionRouteDeps } from './api/suppressions.js'
@@ -53,13 +57,12 @@ import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 import { ui } from './ui/ui.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, Omit<AuthDeps, 'time'> {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
   readonly risk: Risk
   readonly riskRules: RiskRules
-  readonly findKey: FindKey
   readonly acks: Acks
   readonly budget: ByteBudget
   readonly disk: HecDeps['disk']
@@ -136,7 +139,9 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   await app.register(probeRoutes, deps)
   await app.register(ui)
   await app.register(async api => {
-    useApiKeys(api, deps.findKey)
+    await api.register(cookie)
+    const auth = useApiKeys(api, deps)
+    await api.register(sessionRoutes, { ...deps, auth, isSecure: deps.https !== undefined })
     await api.register(eventRoutes, deps)
     await api.register(searchRoutes, deps)
     await api.register(detectionRoutes, deps)
@@ -151,6 +156,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(deliveryRoutes, deps)
     await api.register(riskRoutes, deps)
     await api.register(tokenRoutes, deps)
+    await api.register(keyRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)
     await api.register(sourceRoutes, deps)

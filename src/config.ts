@@ -35,7 +35,7 @@ const Size = z.union([z.number(), z.string()], 'is no size').transform((given, c
 
 const Name = z.string().min(1).max(200)
 
-/** Names of tokens are shown in URLs, metrics and terminals. No client can send a path that ends in `.` or `..`. */
+/** Names of tokens and keys are shown in URLs, metrics and terminals. No client can send a path that ends in `.` or `..`. */
 export const TokenName = z.string().min(1).max(200)
   .regex(/^(?!\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, 'is "." or "..", or has control characters')
 
@@ -213,7 +213,7 @@ const Config = z.strictObject({
   routes: z.array(z.strictObject({ from: Name, key: FieldName, to: Name })).max(MAX_SOURCETYPES).default([]),
   timezone: z.string().refine(isTimeZone, 'is no IANA time zone').default('UTC'),
   api: z.strictObject({
-    keys: z.array(z.strictObject({ name: Name, key: Secret, role: Role })).default([]),
+    keys: z.array(z.strictObject({ name: TokenName, key: Secret, role: Role })).default([]),
   }).prefault({}),
   notify: z.array(NotifyTarget).max(MAX_TARGETS).default([]),
 })

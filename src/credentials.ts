@@ -1,7 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import type { ApiKey } from './api/auth.js'
+import { randomUUID } from 'node:crypto'
 import type { Config } from './config.js'
-import { Role, TokenSettings } from './config.js'
+import { TokenSettings } from './config.js'
 import type { ErrorDetail } from './errors.js'
 import { AppError } from './errors.js'
 import type { HashedToken } from './hec/token.js'
@@ -9,26 +8,21 @@ import { hashSecret } from './hec/token.js'
 import { quote } from './spl/errors.js'
 import type { CredentialStore, StoredToken } from './store/control/credentials.js'
 
-/** Secrets that were made because there were none of their kind; they are kept as hashes only, so this is the one time to show them. */
-export interface FirstSecrets { readonly token: string | null, readonly key: string | null }
-
 /** A HEC token in force. Of one of the configuration nobody knows when it was made. */
 export type Token = TokenSettings & HashedToken & { readonly created_ms: number | null }
 
 /** Settings to change; null takes one away. */
 export type TokenPatch = { readonly [K in keyof Omit<TokenSettings, 'name'>]?: TokenSettings[K] | null | undefined }
 
-type CredentialConfig = Pick<Config, 'api' | 'indexes'> & { readonly hec: Pick<Config['hec'], 'tokens'> }
+type CredentialConfig = Pick<Config, 'indexes'> & { readonly hec: Pick<Config['hec'], 'tokens'> }
 
 /**
- * The HEC tokens and API keys in force: those of the configuration and those of control.db. Where both have a token of one name
+ * The HEC tokens in force: those of the configuration and those of control.db. Where both have a token of one name
  * or secret, the configuration's holds.
  */
-export function openCredentials ({ hec, api, indexes }: CredentialConfig, store: CredentialStore) {
+export function openCredentials ({ hec, indexes }: CredentialConfig, store: CredentialStore) {
   const configured: readonly Token[] = hec.tokens.map(({ token, ...settings }) => ({ ...settings, hash: hashSecret(token), origin: 'configuration', created_ms: null }))
-  const configuredKeys = api.keys.map(({ name, key, role }): [string, ApiKey] => [hashSecret(key), { name, role }])
   let tokens: ReadonlyMap<string, Token> = new Map()
-  let keys: ReadonlyMap<string, ApiKey> = new Map()
   let hidden: readonly string[] = []
   let version: number | null = null
 
@@ -37,7 +31,6 @@ export function openCredentials ({ hec, api, indexes }: CredentialConfig, store:
     const stored = store.tokens().map((token): Token => ({ ...token, origin: 'added' }))
     const isHidden = ({ name, hash }: Token) => configured.some(token => token.name === name || token.hash === hash)
     tokens = new Map([...configured, ...stored.filter(token => !isHidden(token))].map(token => [token.hash, token]))
-    keys = new Map([...store.keys().map(({ name, hash, role }): [string, ApiKey] => [hash, { name, role: Role.parse(role) }]), ...configuredKeys])
     hidden = stored.filter(isHidden).map(({ name }) => name)
     version = seen
   }
@@ -77,7 +70,6 @@ export function openCredentials ({ hec, api, indexes }: CredentialConfig, store:
   reload()
   return {
     findToken: (hash: string): HashedToken | undefined => tokens.get(hash),
-    findKey: (key: string): ApiKey | undefined => keys.get(hashSecret(key)),
     /** By name. */
     listTokens: (): Token[] => [...tokens.values()].sort((a, b) => a.name < b.name ? -1 : 1),
     /** Throws AppError `not_found`. */
@@ -117,14 +109,12 @@ export function openCredentials ({ hec, api, indexes }: CredentialConfig, store:
       reload()
       return true
     },
-    /** Makes a token where there is none, and an admin key where there is none. */
-    makeFirst (nowMs: number): FirstSecrets {
+    /** Makes a token where there is none, and returns its secret; else null. */
+    makeFirst (nowMs: number): string | null {
       return change(() => {
         const token = tokens.size === 0 ? randomUUID() : null
-        const key = keys.size === 0 ? randomBytes(24).toString('base64url') : null
         if (token !== null) store.addToken({ ...TokenSettings.parse({ name: 'first', index: indexes[0] }), hash: hashSecret(token), created_ms: nowMs })
-        if (key !== null) store.addKey({ name: 'first', hash: hashSecret(key), role: 'admin', created_ms: nowMs })
-        return { token, key }
+        return token
       })
     },
   }

@@ -6,11 +6,11 @@ import { Server as HttpsServer } from 'node:https'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { openApiMetrics } from './api/metrics.js'
 import type { Readiness } from './api/probes.js'
 import { buildApp } from './app.js'
 import type { Config } from './config.js'
 import { ConfigError } from './config.js'
-import type { FirstSecrets } from './credentials.js'
 import { openCredentials } from './credentials.js'
 import type { ActiveDetection } from './detect/active.js'
 import { openBackfills } from './detect/backfill.js'
@@ -37,6 +37,7 @@ import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
 import { openTokenUsage } from './hec/usage.js'
+import { openKeys } from './keys.js'
 import { openDeliveries } from './notify/deliveries.js'
 import { openDeliveryMetrics } from './notify/metrics.js'
 import { LOG_BOUNDS, openFindingStream } from './notify/stream.js'
@@ -44,17 +45,20 @@ import { openTargets } from './notify/targets.js'
 import { resourcePath } from './resource.js'
 import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
+import { openSessions } from './sessions.js'
 import { openBackups } from './store/backups.js'
 import { openBackfillStore } from './store/control/backfills.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
 import { openFindingLog } from './store/control/finding-log.js'
 import { openFindingStore } from './store/control/findings.js'
+import { openKeyStore } from './store/control/keys.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { openOutboxStore } from './store/control/outbox.js'
 import { openRiskStore } from './store/control/risk.js'
 import { openRiskRuleStore } from './store/control/risk-rules.js'
+import { openSessionStore } from './store/control/sessions.js'
 import { openSourceStore } from './store/control/sources.js'
 import { openSuppressionStore } from './store/control/suppressions.js'
 import { openWorkflowStore } from './store/control/workflow.js'
@@ -65,6 +69,9 @@ import { lockDataDir } from './store/lock.js'
 import { openBackupMetrics, openDiskMetrics, openStoreMetrics } from './store/metrics.js'
 import { openSqliteEvents } from './store/sqlite/open.js'
 import { openTls } from './tls.js'
+
+/** Secrets that were made because there were none of their kind; they are kept as hashes only, so this is the one time to show them. */
+export interface FirstSecrets { readonly token: string | null, readonly key: string | null }
 
 export interface ServerDeps {
   readonly clock: Clock
@@ -163,6 +170,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const credentialStore = openCredentialStore(control)
   const credentials = openCredentials(config, credentialStore)
   const usage = openTokenUsage(credentialStore)
+  const keys = openKeys(config, openKeyStore(control))
+  const sessions = openSessions({ keys, store: openSessionStore(control) })
   warnOfHidden()
   const detectionStore = openDetectionStore(control)
   const ledgerStore = openLedgerStore(control)
@@ -315,7 +324,9 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     risk,
     riskRules,
     tokens: openTokens(credentials.findToken),
-    findKey: credentials.findKey,
+    keys,
+    sessions,
+    apiMetrics: openApiMetrics(registry),
     acks,
     budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_BYTES_ALONE),
     disk,
@@ -383,6 +394,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   function warnOfHidden (): void {
     const names = credentials.hiddenTokens()
     if (names.length > 0) log.warn({ names }, 'added tokens are not in force, since the configuration has their name or secret')
+    const hiddenKeys = keys.hidden()
+    if (hiddenKeys.length > 0) log.warn({ names: hiddenKeys }, 'added keys are not in force, since the configuration has their name or secret')
   }
 
   function refreshCredentials (): void {
@@ -401,6 +414,12 @@ export async function openServer (config: Config, { clock, log, version, statfs 
     const what = { free_bytes: freeBytes, reserve_bytes: reserveBytes }
     if (isFull) log.error(what, 'the disk is full: HEC takes no events until there is room again')
     else log.info(what, 'there is room on the disk again: HEC takes events')
+  }
+
+  function flushUse (): void {
+    usage.flush()
+    keys.flush()
+    sessions.flush()
   }
 
   async function collectArrivals (): Promise<void> {
@@ -491,7 +510,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const turnForget = turnsOf(FORGET_MS, forgetNotices, 'old deliveries and changes could not be removed')
   const turnRiskRules = turnsOf(RISK_RULES_MS, riskRules.evaluate, 'the risk rules could not be evaluated')
   const turnOldRisk = turnsOf(RISK_LOOK_MS, postOldRisk, 'the risk of old findings could not be posted')
-  const turnUsage = turnsOf(USAGE_FLUSH_MS, usage.flush, 'the use of tokens could not be written')
+  const turnUsage = turnsOf(USAGE_FLUSH_MS, flushUse, 'the use of tokens and keys could not be written')
 
   return {
     app,
@@ -504,7 +523,7 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
       loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
-      return { url, firstSecrets: credentials.makeFirst(clock.now()) } // not before it listens: they could not be shown
+      return { url, firstSecrets: { token: credentials.makeFirst(clock.now()), key: keys.makeFirst(clock.now()) } } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */
     reload (): void {

@@ -4,6 +4,8 @@ import { ALL_TIME, toRfc3339 } from '../event.js'
 import { AppError } from '../errors.js'
 import { parseTimeText } from '../spl/time-modifier.js'
 
+const DAY_MS = 86_400_000
+
 /** A time in a request: epoch seconds, RFC 3339 or Splunk's relative time. */
 export const TimeText = z.string().min(1).max(100)
   .describe('epoch seconds, RFC 3339 or a Splunk time modifier such as -70m@m')
@@ -65,6 +67,18 @@ export function resolveWindow ({ earliest, latest }: { earliest?: TimeInput | un
     throw new AppError('invalid', 'earliest is after latest', { errors: [{ pointer: '/earliest', detail: 'is after latest' }] })
   }
   return window
+}
+
+/** When something ends that is to end at a time to come; epoch milliseconds. Throws AppError `invalid`. */
+export function resolveExpiry (input: TimeInput, time: TimeContext, maxDays: number, name = 'expires_at'): number {
+  const nowMs = time.now()
+  const timeUs = parseTimeText(String(input), nowMs, time.timeZone)
+  const expiresMs = timeUs === null ? NaN : Math.floor(timeUs / 1_000)
+  const problem = Number.isNaN(expiresMs)
+    ? 'is neither epoch seconds nor RFC 3339 nor a time modifier'
+    : expiresMs <= nowMs ? 'is not in the future' : expiresMs > nowMs + maxDays * DAY_MS ? `is more than ${maxDays} days away` : null
+  if (problem !== null) throw new AppError('invalid', `${name} ${problem}`, { errors: [{ pointer: '/expires_at', detail: problem }] })
+  return expiresMs
 }
 
 export function limitOf ({ limit }: { limit?: string | undefined }): number {

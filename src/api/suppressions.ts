@@ -11,7 +11,7 @@ import type { Suppression, SuppressionSettings } from '../store/control/suppress
 import { stateOf, SUPPRESSION_STATES } from '../store/control/suppressions.js'
 import { problemReplies } from './problem.js'
 import type { TimeContext } from './query.js'
-import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, toCursor, toWindowText, WindowText } from './query.js'
+import { limitOf, Page, pageOf, readCursor, resolveExpiry, resolveWindow, TimeInput, toCursor, toWindowText, WindowText } from './query.js'
 
 export interface SuppressionRouteDeps {
   readonly suppressions: Suppressions
@@ -85,12 +85,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
 
   /** Throws AppError `invalid`. */
   function expiryOf (input: z.infer<typeof TimeInput> | undefined): number {
-    const nowMs = time.now()
-    if (input === undefined) return nowMs + DEFAULT_DAYS * DAY_MS
-    const expiresMs = Math.floor(resolveWindow({ earliest: input }, { ...time, now: () => nowMs }).earliestUs / 1_000)
-    const problem = expiresMs <= nowMs ? 'is not in the future' : expiresMs > nowMs + MAX_DAYS * DAY_MS ? `is more than ${MAX_DAYS} days away` : null
-    if (problem !== null) throw new AppError('invalid', `expires_at ${problem}`, { errors: [{ pointer: '/expires_at', detail: problem }] })
-    return expiresMs
+    return input === undefined ? time.now() + DEFAULT_DAYS * DAY_MS : resolveExpiry(input, time, MAX_DAYS)
   }
 
   routes.get('/suppressions', {

@@ -31,6 +31,13 @@ function joinValues (args: readonly string[], options: Options): string[] {
   return joined
 }
 
+/** The one name of a `noun` that is on a command line. Throws UsageError. */
+export function nameOf ([name, ...rest]: readonly string[], noun: string): string {
+  if (name === undefined) throw new UsageError(`the name of the ${noun} is missing`)
+  if (rest.length > 0) throw new UsageError('more than one name; one with spaces is given in quotes')
+  return name
+}
+
 /** Where the configuration comes from, by flags that `parseOptions` read with CONFIG_OPTIONS. */
 export function toSource (values: Readonly<Record<string, unknown>>, { env, cwd }: CommandContext): ConfigSource {
   const flags: Record<string, string> = {}

@@ -9,6 +9,7 @@ import { UsageError } from './command.js'
 import { compare, usage as compareUsage } from './compare.js'
 import { coverage, usage as coverageUsage } from './coverage.js'
 import { demo, usage as demoUsage } from './demo.js'
+import { key, usage as keyUsage } from './key.js'
 import { scan, usage as scanUsage } from './scan.js'
 import { serve, usage as serveUsage } from './serve.js'
 import { test, usage as testUsage } from './test.js'
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, { readonly run: Command, readonly usage:
   scan: { run: scan, usage: scanUsage },
   backfill: { run: backfill, usage: backfillUsage },
   token: { run: token, usage: tokenUsage },
+  key: { run: key, usage: keyUsage },
   backup: { run: backup, usage: backupUsage },
   version: {
     usage: 'hecate version\n\n  Prints the version.\n',

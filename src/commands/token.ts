@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import type { z } from 'zod'
 import { toTokenView } from '../api/tokens.js'
 import type { Config } from '../config.js'
@@ -9,10 +8,10 @@ import { AppError } from '../errors.js'
 import type { TokenUsage } from '../hec/usage.js'
 import { openTokenUsage } from '../hec/usage.js'
 import { openCredentialStore } from '../store/control/credentials.js'
-import { openControlDatabase } from '../store/control/open.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
-import { CONFIG_OPTIONS, parseOptions, toSource } from './options.js'
+import { withControl } from './control.js'
+import { CONFIG_OPTIONS, nameOf, parseOptions, toSource } from './options.js'
 import { formatTable, toLines } from './table.js'
 
 export const usage = `hecate token add|list|revoke [NAME] [--config FILE] [OPTIONS]
@@ -65,7 +64,7 @@ export async function token (context: CommandContext): Promise<number> {
 
 function add (args: readonly string[], context: CommandContext): number {
   const { values, positionals } = parseOptions(args, { ...CONFIG_OPTIONS, ...ADD_OPTIONS })
-  const settings = toSettings(nameOf(positionals), values)
+  const settings = toSettings(nameOf(positionals, 'token'), values)
   const given = values.token === undefined ? undefined : resolveSecret(values.token, '--token', { base: context.cwd, env: context.env })
   if (given === '') throw new UsageError('--token: the secret is empty')
   return withCredentials(loadConfig(toSource(values, context)), ({ credentials }) => {
@@ -98,19 +97,12 @@ function list (args: readonly string[], context: CommandContext): number {
 
 function revoke (args: readonly string[], context: CommandContext): number {
   const { values, positionals } = parseOptions(args, CONFIG_OPTIONS)
-  const name = nameOf(positionals)
+  const name = nameOf(positionals, 'token')
   return withCredentials(loadConfig(toSource(values, context)), ({ credentials }) => {
     credentials.revokeToken(name)
     context.stderr.write(`token ${toLines(JSON.stringify(name)).join('')} is revoked\n`)
     return 0
   })
-}
-
-function nameOf (positionals: readonly string[]): string {
-  const [name, ...rest] = positionals
-  if (name === undefined) throw new UsageError('the name of the token is missing')
-  if (rest.length > 0) throw new UsageError('more than one name; one with spaces is given in quotes')
-  return name
 }
 
 type AddValues = { readonly [K in Exclude<keyof typeof ADD_OPTIONS, 'ack' | 'query-string-auth' | 'default'>]?: string | undefined }
@@ -139,16 +131,12 @@ function toUsage ({ path: [key], message }: z.core.$ZodIssue): string {
   return `${flag}: ${message}`
 }
 
-/** Calls `work` with the tokens of the configuration and of its data folder, which is made where it isn't. */
+/** Calls `work` with the tokens of the configuration and of its data folder. */
 function withCredentials (config: Config, work: (open: { credentials: Credentials, usage: TokenUsage }) => number): number {
-  mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
-  const control = openControlDatabase(config.data.dir)
-  try {
+  return withControl(config, control => {
     const store = openCredentialStore(control)
     return work({ credentials: openCredentials(config, store), usage: openTokenUsage(store) })
-  } finally {
-    control.close()
-  }
+  })
 }
 
 function formatTokens (tokens: readonly ReturnType<typeof toTokenView>[]): string {

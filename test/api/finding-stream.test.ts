@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Finding } from '../../src/finding.js'
-import { openCredentialStore } from '../../src/store/control/credentials.js'
+import { openKeyStore } from '../../src/store/control/keys.js'
 import { openControlDatabase } from '../../src/store/control/open.js'
 import { hashSecret } from '../../src/hec/token.js'
 import { tempDir, testApp } from '../fixtures/app.js'
@@ -250,16 +250,14 @@ t.test('more clients than may listen are answered 503, and one that goes leaves 
 })
 
 t.test('a stream ends when its key is revoked, and others go on', async t => {
-  const { port, dataDir, credentials, patch } = await open(t, ['a'], { streaming: { askMs: 10 } })
+  const { port, dataDir, patch } = await open(t, ['a'], { streaming: { askMs: 10 } })
   const beside = openControlDatabase(dataDir)
   t.teardown(() => beside.close())
-  openCredentialStore(beside).addKey({ name: 'gone', hash: hashSecret('a-key'), role: 'viewer', created_ms: 0 })
-  credentials.refresh()
+  openKeyStore(beside).add({ name: 'gone', hash: hashSecret('a-key'), role: 'viewer', enabled: true, created_ms: 0, expires_ms: null })
   const stays = await listenTo(t, port)
   const goes = await listenTo(t, port, { key: 'a-key' })
 
   beside.exec("DELETE FROM api_key WHERE name = 'gone'")
-  credentials.refresh()
   await goes.over()
   await patch('a', { owner: 'alice' })
   await stays.came(1)

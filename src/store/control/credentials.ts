@@ -2,7 +2,6 @@ import type Database from 'better-sqlite3'
 import type { TokenSettings } from '../../config.js'
 
 export interface StoredToken extends TokenSettings { readonly hash: string, readonly created_ms: number }
-export interface StoredKey { readonly name: string, readonly hash: string, readonly role: string, readonly created_ms: number }
 
 /** Requests that a token let in, and events that were stored of them. */
 export interface TokenUse { readonly hash: string, readonly requests: number, readonly events: number, readonly last_used_ms: number }
@@ -22,7 +21,7 @@ interface TokenRow {
   readonly created_ms: number
 }
 
-/** HEC tokens and API keys in control.db: hashes only. Commands write it beside a running server. */
+/** HEC tokens in control.db: hashes only. Commands write it beside a running server. */
 export function openCredentialStore (db: Database.Database) {
   const insertToken = db.prepare<TokenRow>(`
     INSERT INTO hec_token (name, hash, "index", indexes, sourcetype, source, host, ack, enabled, query_string_auth, defaults, created_ms)
@@ -36,8 +35,6 @@ export function openCredentialStore (db: Database.Database) {
   const deleteUse = db.prepare<[name: string]>('DELETE FROM hec_token_use WHERE hash = (SELECT hash FROM hec_token WHERE name = ?)')
   const deleteToken = db.prepare<[name: string]>('DELETE FROM hec_token WHERE name = ?')
   const selectTokens = db.prepare<[], TokenRow>('SELECT * FROM hec_token ORDER BY name')
-  const insertKey = db.prepare<StoredKey>('INSERT INTO api_key (name, hash, role, created_ms) VALUES (@name, @hash, @role, @created_ms)')
-  const selectKeys = db.prepare<[], StoredKey>('SELECT * FROM api_key ORDER BY name')
   // A token that another process has just revoked must not leave its use behind.
   const addUse = db.prepare<TokenUse & { configured: 0 | 1 }>(`
     INSERT INTO hec_token_use (hash, last_used_ms, requests, events)
@@ -50,7 +47,6 @@ export function openCredentialStore (db: Database.Database) {
     /** Differs from what it was when another connection, of this process or another, has committed since. */
     version: (): number => dataVersion.get()!,
     tokens: (): StoredToken[] => selectTokens.all().map(toToken),
-    keys: (): StoredKey[] => selectKeys.all(),
     /** Runs `change` in a transaction in which nobody else writes: what it reads first is still so when it writes. */
     write: <T>(change: () => T): T => db.transaction(change).immediate(),
     addToken: (token: StoredToken): void => { insertToken.run(toRow(token)) },
@@ -61,7 +57,6 @@ export function openCredentialStore (db: Database.Database) {
       deleteUse.run(name)
       deleteToken.run(name)
     }),
-    addKey: (key: StoredKey): void => { insertKey.run(key) },
     uses: (): TokenUse[] => selectUses.all(),
     /** Adds to what is counted already, all or none. `configured`: the token is none of this database. */
     addUse: db.transaction((uses: readonly (TokenUse & { configured: 0 | 1 })[]) => { for (const use of uses) addUse.run(use) }),
