@@ -137,7 +137,11 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
   const fieldTables = buildFieldTables(config)
-  const targets = openTargets(config.notify, (id, limit, before) => findings.revisions(id, limit, before))
+  const targets = openTargets(config.notify, {
+    revisions: (id, limit, before) => findings.revisions(id, limit, before),
+    storiesOf: id => detections.storiesOf(id),
+    madeOfRisk: RISK_RULE_IDS,
+  })
   const registry = new Registry()
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })

@@ -73,6 +73,8 @@ export function openDetections ({ files, overrides, macros: firstMacros, knowled
       if (found === undefined) throw new AppError('not_found', 'there is no such detection')
       return found
     },
+    /** Analytic stories of a detection by its id; none of one that is not there. */
+    storiesOf: (id: string): readonly string[] => active.get(id)?.detection?.analytic_story ?? [],
     /** Takes the place of what was loaded. A detection that can't run any more goes on as it last did, with its errors. */
     reload (content: Pick<FolderContent, 'detections' | 'macros' | 'lookups'>): void {
       const [loadedBefore, activeBefore] = [loaded, active]

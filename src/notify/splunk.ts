@@ -2,8 +2,13 @@ import type { SplunkTarget } from '../config.js'
 import type { Finding, FindingBody, RiskObjectValue } from '../finding.js'
 import type { BuildRequest, Message } from './message.js'
 
-/** What was told of a finding before a revision of it, in any order. */
-export type ToldBefore = (finding: Finding) => Iterable<Pick<FindingBody, 'risk'>>
+/** What risk events have beside the finding, or depend on. */
+export interface RiskEventContext {
+  /** What was told of a finding before a revision of it, in any order. */
+  readonly toldBefore: (finding: Finding) => Iterable<Pick<FindingBody, 'risk'>>
+  readonly storiesOf: (detectionId: string) => readonly string[]
+  readonly madeOfRisk: ReadonlySet<string>
+}
 
 /** Of one finding; more would be its row as often again. */
 export const MAX_RISK_EVENTS = 1_000
@@ -14,16 +19,19 @@ const MAX_MESSAGE_CHARS = 8_192
 
 /**
  * Risk events, as the risk action of Enterprise Security writes them into its index (spl-semantics.md R100–R105): one for each value of each risk object. A revision has only those
- * that are new, or whose score rose, with what it rose by, or that have new threat objects, with a score of 0: what Splunk adds up is the highest score that the finding has had.
+ * that are new, or whose score rose, with what it rose by, or that have new threat objects, with a score of 0: what Splunk adds up is the highest score that the finding has had. A finding that
+ * is made of risk has none: it would be counted again.
  */
-export function buildSplunk ({ token, index, search_name: searchName }: Pick<SplunkTarget, 'token' | 'index' | 'search_name'>, toldBefore: ToldBefore): BuildRequest {
+export function buildSplunk ({ token, index, search_name: searchName }: Pick<SplunkTarget, 'token' | 'index' | 'search_name'>, { toldBefore, storiesOf, madeOfRisk }: RiskEventContext): BuildRequest {
   return message => {
     const { finding } = message
+    if (madeOfRisk.has(finding.detection.id)) return null
     const objects = newObjects(finding, message.what === 'revised' ? toldBefore(finding) : [])
     if (objects.length === 0) return null
     const source = searchName.replaceAll('$name$', () => finding.detection.name)
+    const annotations = annotationPairs(finding.mitre_attack, storiesOf(finding.detection.id))
     const envelopes = objects.slice(0, MAX_RISK_EVENTS).map(object => JSON.stringify({
-      time: finding.time, host: 'hecate', index, source, sourcetype: 'stash', event: toStash(finding.time, riskPairs(message, object, source, objects.length > MAX_RISK_EVENTS)),
+      time: finding.time, host: 'hecate', index, source, sourcetype: 'stash', event: toStash(finding.time, riskPairs(message, object, { source, annotations, isCutShort: objects.length > MAX_RISK_EVENTS })),
     }))
     return { headers: { authorization: `Splunk ${token}`, 'content-type': 'application/json' }, body: envelopes.join('') }
   }
@@ -49,8 +57,19 @@ function newObjects ({ risk }: Finding, before: Iterable<Pick<FindingBody, 'risk
 
 type Pair = readonly [key: string, value: unknown]
 
-function riskPairs ({ id, writtenMs, finding }: Message, { field, type, value, score, message }: RiskObjectValue, source: string, isCutShort: boolean): Pair[] {
-  const { risk, mitre_attack: techniques, window, result } = finding
+/** Of the frameworks a detection keeps ATT&CK alone; stories are a field of their own (R103). */
+function annotationPairs (techniques: readonly string[], stories: readonly string[]): Pair[] {
+  if (techniques.length + stories.length === 0) return []
+  return [
+    ['annotations', JSON.stringify({ ...stories.length === 0 ? {} : { analytic_story: stories }, ...techniques.length === 0 ? {} : { mitre_attack: techniques } })],
+    ...techniques.length === 0 ? [] : [['annotations._frameworks', 'mitre_attack']] satisfies Pair[],
+    ...techniques.flatMap((technique): Pair[] => [['annotations._all', technique], ['annotations.mitre_attack', technique]]),
+    ...stories.map((story): Pair => ['analyticstories', story]),
+  ]
+}
+
+function riskPairs ({ id, writtenMs, finding }: Message, { field, type, value, score, message }: RiskObjectValue, { source, annotations, isCutShort }: { readonly source: string, readonly annotations: readonly Pair[], readonly isCutShort: boolean }): Pair[] {
+  const { risk, window, result } = finding
   const text = message ?? risk.message ?? ''
   const threats = risk.threat_objects.flatMap(({ type, value }): Pair[] => [['threat_object', value], ['threat_object_type', type]])
   const said: Pair[] = [
@@ -60,13 +79,7 @@ function riskPairs ({ id, writtenMs, finding }: Message, { field, type, value, s
     ['risk_object_field', field],
     ['risk_score', score],
     ['risk_message', text.slice(0, MAX_MESSAGE_CHARS)],
-    ...techniques.length === 0
-      ? []
-      : [
-        ['annotations', JSON.stringify({ mitre_attack: techniques })],
-        ['annotations._frameworks', 'mitre_attack'],
-        ...techniques.flatMap((technique): Pair[] => [['annotations._all', technique], ['annotations.mitre_attack', technique]]),
-      ] satisfies Pair[],
+    ...annotations,
     ['orig_sid', finding.run],
     ['info_min_time', Date.parse(window.earliest) / 1000],
     ['info_max_time', Date.parse(window.latest) / 1000],
@@ -87,7 +100,7 @@ function riskPairs ({ id, writtenMs, finding }: Message, { field, type, value, s
 /** Fields that every event has (R104), or every risk event (R103): those of a row get another name. */
 const TAKEN: ReadonlySet<string> = new Set([
   '_time', '_raw', 'source', 'sourcetype', 'host', 'index', 'splunk_server', 'linecount', 'eventtype', 'tag', 'event_id', 'search_name', 'risk_object', 'risk_object_type', 'risk_object_field', 'risk_score', 'risk_message',
-  'threat_object', 'threat_object_type', 'annotations', 'annotations._all', 'annotations._frameworks', 'annotations.mitre_attack', 'orig_sid', 'info_min_time', 'info_max_time', 'info_search_time',
+  'threat_object', 'threat_object_type', 'annotations', 'annotations._all', 'annotations._frameworks', 'annotations.mitre_attack', 'analyticstories', 'orig_sid', 'info_min_time', 'info_max_time', 'info_search_time',
   'contributing_events_search', 'hecate_finding', 'hecate_revision', 'hecate_delivery', 'hecate_cut',
 ])
 

@@ -18,13 +18,20 @@ export interface OpenTarget {
   readonly post: Post
 }
 
-/** Earlier revisions of a finding, the newest first, before the revision `before`. */
-export type Revisions = (id: string, limit: number, before: number) => FindingRevision[]
+/** What targets have to know beside the finding. */
+export interface TargetContext {
+  /** Earlier revisions of a finding, the newest first, before the revision `before`. */
+  readonly revisions: (id: string, limit: number, before: number) => FindingRevision[]
+  /** Analytic stories of a detection; none of one that is not there. */
+  readonly storiesOf: (detectionId: string) => readonly string[]
+  /** Detections whose findings are made of risk, and add none. */
+  readonly madeOfRisk: ReadonlySet<string>
+}
 
 /** Throws ConfigError where a file of certificates can't be used. */
-export function openTargets (all: readonly NotifyTarget[], revisions: Revisions): OpenTarget[] {
+export function openTargets (all: readonly NotifyTarget[], context: TargetContext): OpenTarget[] {
   return all.map((settings, i) => {
-    const { build, url, secrets } = kindOf(settings, revisions)
+    const { build, url, secrets } = kindOf(settings, context)
     const { pathname, search } = new URL(url)
     const hidden = [url, `${pathname}${search}`, ...secrets].filter(text => text.length >= MIN_SECRET_CHARS)
     return { settings, build, post: openPost({ url, ca: readCa(settings, i), timeoutMs: settings.timeout, secrets: hidden }) }
@@ -34,14 +41,14 @@ export function openTargets (all: readonly NotifyTarget[], revisions: Revisions)
 /** Shorter ones would be found anywhere. */
 const MIN_SECRET_CHARS = 6
 
-function kindOf (settings: NotifyTarget, revisions: Revisions): { build: BuildRequest, url: string, secrets: string[] } {
+function kindOf (settings: NotifyTarget, { revisions, storiesOf, madeOfRisk }: TargetContext): { build: BuildRequest, url: string, secrets: string[] } {
   switch (settings.type) {
     case 'webhook': return {
       build: buildWebhook(settings), url: settings.url, secrets: [...settings.secret === undefined ? [] : [settings.secret], ...Object.values(settings.headers)],
     }
     case 'slack': return { build: buildSlack, url: settings.url, secrets: [] }
     case 'splunk': return {
-      build: buildSplunk(settings, finding => toldBefore(finding, settings, revisions)), url: collectorUrl(settings.url), secrets: [settings.token],
+      build: buildSplunk(settings, { toldBefore: finding => toldBefore(finding, settings, revisions), storiesOf, madeOfRisk }), url: collectorUrl(settings.url), secrets: [settings.token],
     }
   }
 }
@@ -57,7 +64,7 @@ function collectorUrl (text: string): string {
 const REVISIONS_AT_A_TIME = 20
 
 /** The revisions of a finding before this one that its target was told of, or would have been with its settings of now. */
-function * toldBefore (finding: Finding, { filter }: NotifyTarget, revisions: Revisions): Generator<FindingRevision> {
+function * toldBefore (finding: Finding, { filter }: NotifyTarget, revisions: TargetContext['revisions']): Generator<FindingRevision> {
   let page: FindingRevision[]
   let before = finding.revision
   do {

@@ -42,7 +42,8 @@ t.test('each value of each risk object becomes an event of the index risk, as th
   t.strictSame(delivery?.length, 1)
   t.strictSame(fields, {
     search_name: [RULE_NAME], risk_object: ['a "b\\c'], risk_object_type: ['user'], risk_object_field: ['user'], risk_score: ['72'], risk_message: ['a "b\\c\nroot ran [ls\nmount\nnsenter] in web-1'],
-    annotations: ['{"mitre_attack":["T1611"]}'], 'annotations._frameworks': ['mitre_attack'], 'annotations._all': ['T1611'], 'annotations.mitre_attack': ['T1611'],
+    annotations: ['{"analytic_story":["A story"],"mitre_attack":["T1611"]}'], 'annotations._frameworks': ['mitre_attack'], 'annotations._all': ['T1611'], 'annotations.mitre_attack': ['T1611'],
+    analyticstories: ['A story'],
     orig_sid: [run], info_min_time: ['1773139800'], info_max_time: ['1773143400'], info_search_time: ['1773144060'],
     contributing_events_search: [`| savedsearch "${RULE_NAME}" | search user="a \\"b\\\\c"`],
     hecate_finding: [finding.id], hecate_revision: ['1'],
@@ -122,6 +123,24 @@ t.test('a score that rose brings what it rose by, but all to who was not told be
   }
 
   t.strictSame(told, { all: ['web-1 72', 'web-1 13'], high: ['web-1 72', 'web-1 85'] })
+})
+
+t.test('what risk rules find is no risk event: it is made of risk that Splunk has already', async t => {
+  const { received, url } = await openReceiver(t)
+  const off = { at_least: 0, in: 60_000 }
+  const server = await tellingApp(t, [{ name: 'es', type: 'splunk', url, token: 'abc' }, { name: 'soc', type: 'webhook', url }], { riskRuleConfig: { score: { over: 50, in: 3_600_000 }, tactics: off, detections: off } })
+  await sendTools(server)
+  await runAt(server, RULE)
+  await server.riskRules.evaluate(server.clock.nowMs)
+  t.equal((await get(server, 'findings?detection=hecate___risk_score')).items.length, 2)
+
+  await server.tell('es')
+
+  t.strictSame(received.flatMap(riskEvents).map(({ source }) => source), ['A rule', 'A rule'])
+  t.strictSame((await get(server, 'deliveries?target=es')).items.map(({ state, status }: Record<string, unknown>) => [state, status]), [['delivered', null], ['delivered', null], ['delivered', 200]])
+  received.length = 0
+  await server.tell('soc')
+  t.strictSame(received.map(({ body }) => (JSON.parse(body) as { data: { detection: { id: string } } }).data.detection.id), [RULE, 'hecate___risk_score', 'hecate___risk_score'], 'others are told of it')
 })
 
 t.test('a row can bring no pair of its own making, nor one in place of another', async t => {
