@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Detections } from '../detect/detections.js'
+import { RISK_RULE_IDS } from '../detect/risk-rules.js'
 import { SILENT_SOURCE } from '../detect/sources.js'
 import type { Suppressions } from '../detect/suppressions.js'
 import { AppError } from '../errors.js'
@@ -75,7 +76,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
 
   /** Hecate's own findings have a detection that no file has. Throws AppError `invalid`. */
   function detectionIdOf (id: string | null): string | null {
-    if (id === null || id === SILENT_SOURCE.id) return id
+    if (id === null || id === SILENT_SOURCE.id || RISK_RULE_IDS.has(id)) return id
     try {
       return detections.get(id).id
     } catch (cause) {

@@ -202,6 +202,20 @@ t.test('findings of silent sources can be suppressed', async t => {
   t.match(await server.list('suppressed=only'), [{ detection: { id: 'hecate___silent_source' } }])
 })
 
+t.test('what risk rules find can be suppressed by rule and object', async t => {
+  const off = { at_least: 0, in: 60_000 }
+  const server = await openTriage(t, { riskRuleConfig: { score: { over: 10, in: 60_000 }, tactics: { at_least: 1, in: 60_000 }, detections: off } })
+  await suppress(server, 'risk_object=a', { detection: 'hecate___risk_score' })
+  await server.happen({ pod: 'a', tool: 'ls' }, { pod: 'b', tool: 'ls' })
+  await server.run()
+
+  await server.riskRules.evaluate(at('20:00:00'))
+
+  const said = (findings: Finding[]) => findings.filter(({ detection: { id } }) => id !== 'a_rule').map(({ detection, risk }) => `${detection.id} ${risk.objects[0]!.value}`).sort()
+  t.strictSame(said(await server.list()), ['hecate___risk_score b', 'hecate___risk_tactics a', 'hecate___risk_tactics b'])
+  t.strictSame(said(await server.list('suppressed=only')), ['hecate___risk_score a'])
+})
+
 t.test('the preview says which of the findings that it would have hidden were true positives, and shows these first', async t => {
   const server = await openTriage(t)
   await server.happen(...Array.from({ length: 60 }, (_, i) => ({ pod: `a${i}`, tool: 'ls' })), { pod: 'b', tool: 'ls' })
