@@ -101,7 +101,7 @@ export async function deliveryRoutes (app: FastifyInstance, { deliveries, time }
     config: { role: 'analyst' },
     schema: { summary: 'Send all again that was given up for a target', tags: ['deliveries'], body: OfTarget, response: { 200: Count, ...problemReplies } },
   }, async ({ body, apiKey, log }) => {
-    const count = deliveries.resendAll(body.target, time.now())
+    const count = await deliveries.resendAll(body.target, time.now())
     log.info({ target: body.target, count, key_name: apiKey!.name }, 'deliveries are sent again')
     return { count }
   })

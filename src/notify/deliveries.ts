@@ -7,7 +7,7 @@ import type { Delivery, DeliveryFilter, OutboxStore, PendingDelivery } from '../
 import { passes, toNoticeKind } from './filter.js'
 import type { Answer } from './post.js'
 import { toTestMessage } from './message.js'
-import { openBucket, pauseMs, retryAfterMs } from './pace.js'
+import { MAX_RETRY_AFTER_MS, openBucket, pauseMs, retryAfterMs } from './pace.js'
 import type { OpenTarget } from './targets.js'
 
 export interface DeliveriesDeps {
@@ -70,6 +70,17 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
     let state: TargetState = { failures: 0, failingSinceMs: null, lastSentMs: null, lastError: null }
     /** After a failure nothing is sent before, whichever is the next. */
     let notBeforeMs = 0
+    let lastTurnMs = -Infinity
+    /** Since the last try: what it said of the next is by another clock. */
+    let isSetBack = false
+
+    /** How long the last failure asks to wait. A pause longer than any is of a clock that was ahead, and nobody is to wait until it is right. */
+    function pauseLeftMs (head: PendingDelivery, nowMs: number): number {
+      isSetBack ||= nowMs < lastTurnMs
+      lastTurnMs = nowMs
+      const leftMs = Math.max(head.next_try_ms, notBeforeMs) - nowMs
+      return isSetBack || leftMs > MAX_RETRY_AFTER_MS ? 0 : leftMs
+    }
 
     function succeeded (delivery: Delivery, status: number | null, nowMs: number): void {
       outbox.succeed(delivery.id, status, nowMs)
@@ -100,7 +111,7 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
       async turn (nowMs: number, now: () => number): Promise<number> {
         const head = outbox.head(name)
         if (head === undefined) return nowMs + LOOK_MS
-        const dueMs = Math.max(head.next_try_ms, notBeforeMs, nowMs + bucket.waitMs(nowMs))
+        const dueMs = nowMs + Math.max(pauseLeftMs(head, nowMs), bucket.waitMs(nowMs))
         if (dueMs > nowMs) return Math.min(dueMs, nowMs + LOOK_MS) // somebody may re-send or drop something meanwhile
         const request = build(toMessage(head), nowMs)
         if (request === null) {
@@ -109,6 +120,7 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
           return nowMs
         }
         bucket.take()
+        isSetBack = false
         const attempt = await tryTo(target, request, signal)
         if (attempt.answer === null && signal.aborted) return nowMs // it was cut off, and is sent after the next start
         if (attempt.error === null) succeeded(head, attempt.answer!.status, now())
@@ -163,9 +175,17 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
       return get(id)
     },
     /** So do all dead ones of a target of the configuration; gives how many. Throws AppError `not_found`. */
-    resendAll (name: string, nowMs: number): number {
-      queueOf(name).hurry()
-      return outbox.resendAll(name, nowMs)
+    async resendAll (name: string, nowMs: number): Promise<number> {
+      const queue = queueOf(name)
+      let count = 0
+      for (let after = 0; ;) {
+        const numbers = outbox.resendSome(name, nowMs, after, AT_A_TIME)
+        count += numbers.length
+        queue.hurry()
+        if (numbers.length < AT_A_TIME) return count
+        after = Math.max(...numbers) // one that has died again meanwhile is not sent once more
+        await setImmediate()
+      }
     },
     /** Removes one that waits or is dead. Throws AppError `not_found`, `conflict` where it is delivered. */
     drop (id: string): void {

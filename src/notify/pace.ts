@@ -1,6 +1,7 @@
 const FIRST_PAUSE_MS = 1_000
 const MAX_PAUSE_MS = 10 * 60_000
-const MAX_RETRY_AFTER_MS = 86_400_000
+/** No pause is longer. */
+export const MAX_RETRY_AFTER_MS = 86_400_000
 
 /**
  * How long a target is left alone after so many failures in a row: twice as long each time, up to ten minutes, half of it at random, so that what failed together is

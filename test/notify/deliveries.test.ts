@@ -98,6 +98,33 @@ t.test('a target is left alone as long as its Retry-After asks, in seconds or as
   t.strictSame(times, [at('12:01:00'), at('12:03:00'), at('13:00:00'), at('13:00:04'), at('13:00:12'), at('13:00:28')])
 })
 
+t.test('a clock that was ahead makes no message wait until it is right, over a restart neither', async t => {
+  let isDown = true
+  const { received, url } = await openReceiver(t, (_request, response) => { response.writeHead(isDown ? 500 : 200, isDown ? { 'retry-after': '3600' } : {}).end() })
+  const dataDir = tempDir(t)
+  const target = { name: 'soc', url, give_up_after: '1000d', ...FAST }
+  const server = await tellingApp(t, [target], { dataDir })
+  await findPods(server, 1)
+  const rightMs = server.clock.nowMs
+  const turn = async (nowMs: number, by = server) => {
+    const before = received.length
+    await by.deliveries.turn('soc', nowMs, () => nowMs)
+    return received.length - before
+  }
+  t.equal(await turn(rightMs), 1)
+  t.equal(await turn(rightMs + HOUR_MS - 1), 0, 'not before Retry-After')
+  t.equal(await turn(rightMs + 2 * HOUR_MS), 1)
+
+  t.equal(await turn(rightMs + HOUR_MS), 1, 'set back by an hour')
+  t.equal(await turn(rightMs + HOUR_MS + 1), 0, 'waits as long as it was asked to, by the clock of now')
+  t.equal(await turn(rightMs + 1000 * HOUR_MS), 1)
+  await server.close()
+  isDown = false
+  const next = await tellingApp(t, [target], { dataDir })
+  t.equal(await turn(rightMs + 3 * HOUR_MS, next), 1, 'it was started with a clock that is right')
+  t.match(await get(next, 'deliveries'), { items: [{ state: 'delivered', tries: 5 }] })
+})
+
 t.test('what fails for longer than give_up_after is given up, what is behind it goes on, and it can be sent again', async t => {
   const gaveUp: string[] = []
   let isPoison = true
@@ -110,7 +137,7 @@ t.test('what fails for longer than give_up_after is given up, what is behind it 
 
   await server.tell('soc')
 
-  t.ok(server.clock.nowMs - startMs >= 2 * HOUR_MS && server.clock.nowMs - startMs <= 2.2 * HOUR_MS)
+  t.ok(server.clock.nowMs - startMs >= 2 * HOUR_MS && server.clock.nowMs - startMs <= 2.3 * HOUR_MS, 'a pause before its last try, and one behind it')
   const { items: [dead, ...rest], total } = await get(server, 'deliveries?state=dead&count=exact')
   t.strictSame([total, rest, gaveUp], [1, [], [dead.id]])
   t.match(dead, { target: 'soc', what: 'created', state: 'dead', status: 400, error: 'answered 400: <b>\\u{202e} no', next_try_at: null })
@@ -141,6 +168,20 @@ t.test('max_tries gives up sooner; all of a target can be sent again, and go in 
   t.strictSame(received.slice(-4).map(podOf), pods)
   t.strictSame(await act(server, 'deliveries/resend', { target: 'soc' }), { count: 0 })
   t.match(await act(server, 'deliveries/resend', { target: 'nobody' }), { status: 404, detail: 'the configuration has no such target' })
+})
+
+t.test('more than a piece of dead ones go in their old order too', async t => {
+  const { received, url } = await openReceiver(t)
+  const server = await tellingApp(t, [{ name: 'soc', url, ...FAST }])
+  const pods = await findPods(server, 2_050)
+  server.control.exec("UPDATE delivery SET state = 'dead', ended_ms = 0")
+  t.match((await get(server, 'targets')).items, [{ pending: 0, dead: 2_050, oldest_pending_at: null }])
+
+  t.strictSame(await act(server, 'deliveries/resend', { target: 'soc' }), { count: 2_050 })
+
+  t.match((await get(server, 'targets')).items, [{ pending: 2_050, dead: 0, oldest_pending_at: '2026-03-10T12:01:00.000Z' }])
+  await server.tell('soc', () => received.length >= 20)
+  t.strictSame(received.map(podOf), pods.slice(0, 20))
 })
 
 t.test('no more are sent than max_per_minute says, a tenth of them at once', async t => {

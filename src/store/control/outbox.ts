@@ -60,7 +60,9 @@ export function openOutboxStore (db: Database.Database) {
   const giveUp = db.prepare("UPDATE delivery SET state = 'dead', tries = tries + 1, ended_ms = @nowMs, status = @status, error = @error WHERE id = @id AND state = 'pending'")
   const revive = "UPDATE delivery SET state = 'pending', tries = 0, since_ms = @nowMs, next_try_ms = 0, ended_ms = NULL WHERE state = 'dead'"
   const reviveOne = db.prepare(`${revive} AND id = @id`)
-  const reviveAll = db.prepare(`${revive} AND target = @target`)
+  const reviveSome = db.prepare<object, number>(`
+    ${revive} AND number IN (SELECT number FROM delivery WHERE target = @target AND state = 'dead' AND number > @after ORDER BY number LIMIT @limit) RETURNING number
+  `).pluck()
   const removeOne = db.prepare<[string], number>("DELETE FROM delivery WHERE id = ? AND state <> 'delivered' RETURNING notice_number").pluck()
   const removeSome = db.prepare<object, number>(`
     DELETE FROM delivery WHERE number IN (SELECT number FROM delivery WHERE target = @target AND state = @state ORDER BY number LIMIT @limit) RETURNING notice_number
@@ -71,16 +73,20 @@ export function openOutboxStore (db: Database.Database) {
   `).pluck()
   // uses delivery_notice_number_idx
   const removeNotice = db.prepare<{ number: number }>('DELETE FROM notice WHERE number = @number AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice_number = @number)')
+  // Steps from target to target in delivery_target_state_idx: of what was delivered, which is most, none is read.
   const selectCounts = db.prepare<[], { target: string, state: DeliveryState, count: number, first: number }>(`
-    SELECT target, state, count(*) AS count, min(number) AS first FROM delivery INDEXED BY delivery_target_state_idx WHERE state <> 'delivered' GROUP BY target, state
+    WITH RECURSIVE one (target) AS (SELECT min(target) FROM delivery UNION ALL SELECT (SELECT min(target) FROM delivery WHERE target > one.target) FROM one WHERE target IS NOT NULL)
+    SELECT one.target, left.state, (SELECT count(*) FROM delivery WHERE target = one.target AND state = left.state) AS count,
+      (SELECT min(number) FROM delivery WHERE target = one.target AND state = left.state) AS first
+    FROM one CROSS JOIN (SELECT 'pending' AS state UNION ALL SELECT 'dead') AS left WHERE first IS NOT NULL
   `)
   const selectWritten = db.prepare<[number], number>(`SELECT written_ms FROM ${from} WHERE delivery.number = ?`).pluck()
 
   /** The lists of deliveries that meet a condition, the newest first. */
-  function prepareLists (condition: string) {
+  function prepareLists (condition: string, counted = 'delivery') {
     return {
       page: db.prepare<object, Delivery>(`SELECT ${columns} FROM ${from} WHERE ${condition} AND delivery.number < @before ORDER BY delivery.number DESC LIMIT @limit`),
-      count: db.prepare<object, number>(`SELECT count(*) FROM ${from} WHERE ${condition}`).pluck(),
+      count: db.prepare<object, number>(`SELECT count(*) FROM ${counted} WHERE ${condition}`).pluck(),
     }
   }
   const lists = {
@@ -88,7 +94,7 @@ export function openOutboxStore (db: Database.Database) {
     target: prepareLists('target = @target'), // uses delivery_target_idx
     state: prepareLists('state = @state'), // uses delivery_state_idx
     both: prepareLists('target = @target AND state = @state'),
-    finding: prepareLists('finding_id = @finding AND (@target IS NULL OR target = @target) AND (@state IS NULL OR state = @state)'), // uses notice_finding_id_idx
+    finding: prepareLists('finding_id = @finding AND (@target IS NULL OR target = @target) AND (@state IS NULL OR state = @state)', from), // uses notice_finding_id_idx
   }
   function listOf ({ target, state, finding }: DeliveryFilter): ReturnType<typeof prepareLists> {
     if (finding !== undefined) return lists.finding
@@ -118,8 +124,8 @@ export function openOutboxStore (db: Database.Database) {
     giveUp: (id: string, outcome: TryOutcome, nowMs: number): void => { giveUp.run({ id, ...outcome, nowMs }) },
     /** A dead one waits again, in its old place; says whether it was dead. */
     resend: (id: string, nowMs: number): boolean => reviveOne.run({ id, nowMs }).changes > 0,
-    /** So do all dead ones of a target; gives how many. */
-    resendAll: (target: string, nowMs: number): number => reviveAll.run({ target, nowMs }).changes,
+    /** So do at most `limit` of a target, the first behind the number `after`; gives their numbers, in any order. */
+    resendSome: (target: string, nowMs: number, after: number, limit: number): number[] => reviveSome.all({ target, nowMs, after, limit }),
     /** Removes one that is not delivered; says whether it did. */
     drop: db.transaction((id: string): boolean => removeNotices(removeOne.all(id)) > 0),
     /** Removes at most `limit` of a target in a state; gives how many. */
