@@ -189,7 +189,7 @@ function drivesOf (filter: FindingFilter): Drive[] {
   const ofColumn = (name: string, values: readonly string[] | undefined, column = name): Drive[] => values === undefined || !isShownOnly
     ? []
     : [{
-        name, values: [...new Set(values)].map(value => value === 'none' ? null : value),
+        name, values: [...new Set(values)].map(value => value === 'none' && (name === 'disposition' || name === 'owner') ? null : value),
         from: () => ({ table: `finding INDEXED BY finding_shown_${column}_idx`, where: `${IS_SO.shown} AND ${column} IS @drive`, id: 'id', isJoin: false }),
       }]
   const ofFacet = (kind: string, value: string | undefined): Drive[] => value === undefined

@@ -159,10 +159,6 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const insertRevision = db.prepare(`
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
   `)
-  const deleteRiskObjects = db.prepare<[string]>('DELETE FROM finding_risk_object WHERE finding_id = ?')
-  const insertRiskObject = db.prepare(`
-    INSERT INTO finding_risk_object (finding_id, field, type, value, score) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-  `)
   const putEvidence = db.prepare(`
     INSERT INTO finding_evidence (finding_id, event_count, kept_count, approximate, events) VALUES (@id, @event_count, @kept_count, @approximate, @events)
     ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events
@@ -241,8 +237,6 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     if (before === undefined) insert.run(row)
     else revise.run(row)
     insertRevision.run(row)
-    deleteRiskObjects.run(id)
-    for (const { field, type, value, score } of body.risk.objects) insertRiskObject.run(id, field, type, value, score)
     facets.put(before === undefined ? null : { id, visibility: visibilityOf(before), timeUs: before.time_us, body: JSON.parse(before.body) as FindingBody }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
     if (before !== undefined && change !== null) reopen(before, isNews, change, nowMs)
     const what = before !== undefined ? 'revised' : ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
