@@ -15,6 +15,7 @@ import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from '../
 import { decodeColumns, encodeColumns } from '../../src/store/sqlite/column-block.js'
 import { COLUMN_FIELDS } from '../../src/store/sqlite/columns.js'
 import { openDictionary, openDictionaryReader } from '../../src/store/sqlite/dictionary.js'
+import { compileNeedles } from '../../src/store/sqlite/needles.js'
 import { openPartition, readSummary } from '../../src/store/sqlite/partition.js'
 import type { PartitionSummary } from '../../src/store/sqlite/partition.js'
 import { openReader } from '../../src/store/sqlite/reader.js'
@@ -201,7 +202,7 @@ t.test('a block gives back what was put into it', async t => {
 })
 
 t.test('columns give back what was put into them, and find the texts that hold a part', async t => {
-  const text = fc.oneof(fc.constantFrom('', 'ps aux', '/bin/NSenter -t 1', 'Übung', 'x'.repeat(300)), fc.string({ maxLength: 6 }).map(one => one.toWellFormed()))
+  const text = fc.oneof(fc.constantFrom('', 'ps aux', '/bin/NSenter -t 1', 'X', 'rx', 'Übung', 'x'.repeat(300)), fc.string({ maxLength: 6 }).map(one => one.toWellFormed()))
   const row = fc.record({
     timeUs: fc.oneof(fc.integer({ min: 0, max: 5_000_000_000 }), fc.constantFrom(ALL_TIME.earliestUs, ALL_TIME.latestUs - 1, -1)),
     columns: fc.tuple(...COLUMN_FIELDS.map(field => fc.oneof(fc.constant(null), COLUMNS[field] === 'text' ? text : fc.oneof(text, fc.integer({ min: 0, max: 9 }))))),
@@ -218,16 +219,17 @@ t.test('columns give back what was put into them, and find the texts that hold a
       const wanted = rows.map(({ columns }) => columns[i]!)
       if (rows.length === 0) return
       if (COLUMNS[field] !== 'text') {
-        const { ids, places } = columns.dictionary(field)
-        assert.deepEqual([...places].map(place => ids[place] === 0 ? null : entries[ids[place]! - 1]), wanted)
+        const { idOf, places } = columns.dictionary(field)
+        assert.deepEqual([...places].map(place => idOf(place) === 0 ? null : entries[idOf(place) - 1]), wanted)
         return
       }
       const { texts, places } = columns.text(field)
       assert.deepEqual([...places].map(place => texts.get(place)), wanted)
-      for (const needle of ['nsenter', 's a', 'x']) {
-        const holding = new Set(texts.holding([needle]))
+      for (const needles of [['nsenter'], ['s a'], ['ps'], ['x'], ['nsenter', 's aux'], ['enter', 'ux', '-t 1'], ['1', 'ps aux'], []]) {
+        const holding = [...texts.holding(compileNeedles(needles))]
+        assert.deepEqual(holding, [...new Set(holding)].sort((a, b) => a - b))
         for (let place = 0; place < texts.count; place++) {
-          if (texts.get(place)?.toLowerCase().includes(needle) === true) assert.ok(holding.has(place))
+          if (needles.some(needle => texts.get(place)?.toLowerCase().includes(needle))) assert.ok(holding.includes(place))
         }
       }
     })

@@ -59,7 +59,12 @@ export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_
 const PAGE = 256
 
 /** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
-export function * blocksOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any'): Generator<Block> {
+export function * blocksOf (reader: PartitionReader, scope: Scope, order: EventOrder | 'any'): Generator<Block> {
+  for (const page of pagesOf(reader, scope, order)) yield * page
+}
+
+/** The same by the page. */
+export function * pagesOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any'): Generator<readonly Block[]> {
   const fromId = afterId > 0 && (order === 'id' || order === '-id') ? firstIdNear(reader, afterId) : 0
   const { key, direction, start, from = '' } = {
     any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window; uses block_max_time_us_idx
@@ -77,7 +82,7 @@ export function * blocksOf (reader: PartitionReader, { window, afterId, lastId }
   const params = { ...window, afterId, lastId, fromId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
     const page = reading(reader.name, () => select.all(params))
-    yield * page
+    yield page
     if (page.length < PAGE) return
     const last = page.at(-1)!
     params.key = last[key as 'first_id' | 'min_time_us' | 'max_time_us']

@@ -3,12 +3,15 @@ import { compressSync, uncompressSync } from 'lz4-napi'
 import type { Scalar } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import { COLUMN_FIELDS } from './columns.js'
+import type { Needles } from './needles.js'
 
 /** What every event of a block has, in the order of its ids: a value of each column, by its place among the column's different values. */
 export interface BlockColumns {
   readonly count: number
   /** Epoch microseconds. */
   times (): Float64Array
+  /** Of one event. */
+  timeAt (event: number): number
   /** Of a field with a dictionary. */
   dictionary (field: string): DictionaryColumn
   /** Of a field whose text stands in the block. */
@@ -19,8 +22,10 @@ export interface BlockColumns {
 export type Places = Uint8Array | Uint16Array
 
 export interface DictionaryColumn {
-  /** Ids of the different values; 0 is no value. */
-  readonly ids: Uint32Array
+  /** How many different values. */
+  readonly distinct: number
+  /** The id of one of them, by its place; 0 is no value. */
+  idOf (place: number): number
   readonly places: Places
 }
 
@@ -34,8 +39,9 @@ export interface BlockTexts {
   readonly count: number
   /** Null is no value. */
   get (place: number): string | null
-  /** The places of texts that hold one of the needles, which are ASCII in lower case, in whatever case; all of them where that can't be told fast. */
-  holding (needles: readonly string[]): Iterable<number>
+  has (place: number): boolean
+  /** Ascending the places of texts that may hold one of the needles, all that do among them. */
+  holding (needles: Needles): Iterable<number>
 }
 
 /** An event before its columns are encoded. */
@@ -106,38 +112,51 @@ function bytesOf ({ buffer, byteOffset, byteLength }: Uint8Array | Uint16Array |
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** Columns are made of their bytes when they are asked for. Throws where the bytes are none of a block. */
+/** Columns are read from the bytes when they are asked for, so that what nobody asks for costs nothing. Throws where the bytes are none of a block. */
 export function decodeColumns (data: Buffer): BlockColumns {
   const bytes = uncompressSync(data)
-  const format = bytes.readUInt8(0)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const format = view.getUint8(0)
   if (format !== FORMAT) throw new Error(`unknown column format ${format}`)
-  const count = bytes.readUInt32LE(1)
-  const width = bytes.readUInt8(13)
-  const offsetOf = openOffsets(bytes, HEADER_BYTES + count * width, count)
+  const count = view.getUint32(1, true)
+  const first = view.getFloat64(5, true)
+  const width = view.getUint8(13)
+  if (width !== 4 && width !== 8) throw new Error(`times of ${width} bytes`)
+  const offsetOf = openOffsets(view, HEADER_BYTES + count * width, count)
   const placesAt = (at: number, distinct: number): Places => {
     if (distinct === 1) return FIRST_PLACES.subarray(0, count)
-    return distinct > 256 ? new Uint16Array(copyOf(bytes, at, count * 2)) : bytes.subarray(at, at + count)
+    checkEnd(view, at + count * (distinct > 256 ? 2 : 1))
+    // Numbers of more than a byte must begin at a multiple of their size: they get memory of their own.
+    return distinct > 256 ? new Uint16Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + count * 2)) : new Uint8Array(bytes.buffer, bytes.byteOffset + at, count)
   }
+  const timeAt = width === 4
+    ? (event: number) => first + view.getUint32(HEADER_BYTES + event * 4, true)
+    : (event: number) => view.getFloat64(HEADER_BYTES + event * 8, true)
   let times: Float64Array | null = null
   return {
     count,
     times () {
-      times ??= decodeTimes(bytes, count, width)
+      if (times === null) {
+        times = new Float64Array(count)
+        for (let i = 0; i < count; i++) times[i] = timeAt(i) // a tenth of what Float64Array.from takes
+      }
       return times
     },
+    timeAt,
     dictionary (field) {
       const at = offsetOf(field)
-      const distinct = bytes.readUInt16LE(at)
+      const distinct = view.getUint16(at, true)
       const end = at + 2 + distinct * 4
-      return { ids: new Uint32Array(copyOf(bytes, at + 2, distinct * 4)), places: placesAt(end, distinct) }
+      return { distinct, idOf: place => view.getUint32(at + 2 + place * 4, true), places: placesAt(end, distinct) }
     },
     text (field) {
       const at = offsetOf(field)
-      const distinct = bytes.readUInt16LE(at)
-      const size = bytes.readUInt32LE(at + 2)
-      const texts = at + 6 + distinct * 4
-      const ends = new Uint32Array(copyOf(bytes, at + 6, distinct * 4))
-      return { texts: openTexts(bytes.subarray(texts, texts + size), ends), places: placesAt(texts + size, distinct) }
+      const distinct = view.getUint16(at, true)
+      const size = view.getUint32(at + 2, true)
+      const ends = at + 6
+      const start = ends + distinct * 4
+      const places = placesAt(start + size, distinct)
+      return { texts: openTexts(bytes.subarray(start, start + size), distinct, place => view.getUint32(ends + place * 4, true)), places }
     },
   }
 }
@@ -145,63 +164,55 @@ export function decodeColumns (data: Buffer): BlockColumns {
 /** The places of a column that has one value. */
 const FIRST_PLACES = new Uint8Array(MAX_COLUMN_EVENTS)
 
-function decodeTimes (bytes: Buffer, count: number, width: number): Float64Array {
-  const copy = copyOf(bytes, HEADER_BYTES, count * width)
-  if (width === 8) return new Float64Array(copy)
-  const first = bytes.readDoubleLE(5)
-  const later = new Uint32Array(copy)
-  const times = new Float64Array(count)
-  for (let i = 0; i < count; i++) times[i] = first + later[i]! // a tenth of what Float64Array.from takes
-  return times
+function checkEnd (view: DataView, end: number): void {
+  if (end > view.byteLength) throw new Error('a block of columns ends too early')
 }
 
 /** Where a column begins. No column behind it is looked at: it may be of other field tables. */
-function openOffsets (bytes: Buffer, start: number, count: number): (field: string) => number {
+function openOffsets (view: DataView, start: number, count: number): (field: string) => number {
+  checkEnd(view, start)
   const offsets = [start]
   return field => {
     const column = COLUMN_FIELDS.indexOf(field)
     if (column === -1) throw new Error(`no column for field ${field}`)
-    while (offsets.length <= column) {
-      let at = offsets.at(-1)!
-      const isText = COLUMNS[COLUMN_FIELDS[offsets.length - 1]!] === 'text'
-      const distinct = bytes.readUInt16LE(at)
-      const textBytes = isText ? 4 + bytes.readUInt32LE(at + 2) : 0
+    for (let known = offsets.length; known <= column + 1; known++) {
+      let at = offsets[known - 1]!
+      const distinct = view.getUint16(at, true)
+      const textBytes = IS_TEXT[known - 1] === true ? 4 + view.getUint32(at + 2, true) : 0
       at += 2 + textBytes + distinct * 4
       if (distinct > 1) at += distinct > 256 ? count * 2 : count
+      checkEnd(view, at)
       offsets.push(at)
     }
     return offsets[column]!
   }
 }
 
-/** Memory of its own: numbers of more than a byte must begin at a multiple of their size. */
-function copyOf ({ buffer, byteOffset }: Buffer, start: number, length: number): ArrayBuffer {
-  return (buffer as ArrayBuffer).slice(byteOffset + start, byteOffset + start + length)
-}
+/** Of each column whether its texts stand in the block. */
+const IS_TEXT = COLUMN_FIELDS.map(field => COLUMNS[field] === 'text')
 
-function openTexts (bytes: Buffer, ends: Uint32Array): BlockTexts {
-  const endOf = (place: number) => (ends[place]! & ~NO_TEXT) >>> 0
-  const get = (place: number): string | null => {
-    if (ends[place]! >= NO_TEXT) return null
-    return bytes.toString('utf8', place === 0 ? 0 : endOf(place - 1), endOf(place))
-  }
-  let lowerCase: string | null | undefined
+/** `endAt` gives where the text of a place ends among the bytes, with the mark of no text. */
+function openTexts (bytes: Buffer, count: number, endAt: (place: number) => number): BlockTexts {
+  const endOf = (place: number) => (endAt(place) & ~NO_TEXT) >>> 0
   return {
-    count: ends.length,
-    get,
+    count,
+    has: place => endAt(place) < NO_TEXT,
+    get (place) {
+      if (endAt(place) >= NO_TEXT) return null
+      return bytes.toString('utf8', place === 0 ? 0 : endOf(place - 1), endOf(place))
+    },
     * holding (needles) {
-      // Of ASCII alone lower case is what the comparison without case makes of it, and a character is a byte.
-      if (lowerCase === undefined) lowerCase = isAscii(bytes) ? bytes.toString('latin1').toLowerCase() : null
-      if (lowerCase === null) {
-        for (let place = 0; place < ends.length; place++) yield place
+      // Of ASCII alone lower case is what the comparison without case makes of it.
+      if (!isAscii(bytes)) {
+        for (let place = 0; place < count; place++) yield place
         return
       }
-      for (const needle of needles) {
-        let place = 0
-        for (let at = lowerCase.indexOf(needle); at !== -1; at = lowerCase.indexOf(needle, endOf(place))) {
-          while (endOf(place) <= at) place++
-          yield place // it may end in the text behind: whoever asked looks closer
-        }
+      let place = 0
+      let end = count === 0 ? 0 : endOf(0)
+      for (let at = needles.find(bytes, 0); at !== -1; at = needles.find(bytes, end)) {
+        while (end <= at && place < count - 1) end = endOf(++place)
+        if (end <= at) return
+        yield place
       }
     },
   }
@@ -211,6 +222,7 @@ function openTexts (bytes: Buffer, ends: Uint32Array): BlockTexts {
 export interface KeptColumn {
   readonly distinct: number
   readonly places: Places
+  has (place: number): boolean
   /** Null is no value. */
   keep (place: number): number | string | null
 }
@@ -218,10 +230,18 @@ export interface KeptColumn {
 export function keptColumn (columns: BlockColumns, field: string): KeptColumn {
   if (COLUMNS[field] === 'text') {
     const { texts, places } = columns.text(field)
-    return { distinct: texts.count, places, keep: texts.get }
+    return { distinct: texts.count, places, has: texts.has, keep: texts.get }
   }
-  const { ids, places } = columns.dictionary(field)
-  return { distinct: ids.length, places, keep: place => ids[place] === 0 ? null : ids[place]! }
+  const { distinct, idOf, places } = columns.dictionary(field)
+  return {
+    distinct,
+    places,
+    has: place => idOf(place) !== 0,
+    keep (place) {
+      const id = idOf(place)
+      return id === 0 ? null : id
+    },
+  }
 }
 
 /** The columns of events that each have a row of their own. Values are in the order of the events; the id 0 and null are no value. */
@@ -229,13 +249,14 @@ export function toColumns (times: readonly number[], { ids, texts }: { ids: (fie
   return {
     count: times.length,
     times: () => Float64Array.from(times),
+    timeAt: event => times[event]!,
     dictionary (field) {
       const { values, places } = distinctOf(ids(field))
-      return { ids: Uint32Array.from(values), places }
+      return { distinct: values.length, idOf: place => values[place]!, places }
     },
     text (field) {
       const { values, places } = distinctOf(texts(field))
-      return { texts: { count: values.length, get: place => values[place]!, holding: () => values.keys() }, places }
+      return { texts: { count: values.length, has: place => values[place] !== null, get: place => values[place]!, holding: () => values.keys() }, places }
     },
   }
 }

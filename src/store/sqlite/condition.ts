@@ -7,6 +7,7 @@ import type { Scalar } from '../../event.js'
 import { toSeconds } from '../../event.js'
 import type { BlockColumns, Places } from './column-block.js'
 import type { DictionaryReader } from './dictionary.js'
+import { compileNeedles } from './needles.js'
 
 /** For each event of a block 1 where a condition holds, else 0; one word where it is the same for all. */
 export type Marks = 'all' | 'none' | Uint8Array
@@ -58,13 +59,23 @@ function compileField (test: FieldTest): MarkBlock | null {
 
 function markDictionary (field: string, matches: (value: Scalar) => boolean): MarkBlock {
   const known = new WeakMap<DictionaryReader, (id: number) => number>() // ids are a partition's own
+  const openPlaces = reusePlaces()
   return (columns, dictionary) => {
     let resultOf = known.get(dictionary)
     if (resultOf === undefined) known.set(dictionary, resultOf = openResults(id => matches(dictionary.valueOf(id))))
-    const { ids, places } = columns.dictionary(field)
-    const ofPlace = new Uint8Array(ids.length)
-    for (let place = 0; place < ids.length; place++) ofPlace[place] = resultOf(ids[place]!)
-    return spread(ofPlace, places)
+    const { distinct, idOf, places } = columns.dictionary(field)
+    const ofPlace = openPlaces(distinct)
+    for (let place = 0; place < distinct; place++) ofPlace[place] = resultOf(idOf(place))
+    return spread(ofPlace, distinct, places)
+  }
+}
+
+/** Gives memory for a mark of each place, the same for each block: memory outside of V8's heap costs more than what is done with it. */
+function reusePlaces (): (distinct: number) => Uint8Array {
+  let ofPlace = new Uint8Array(256)
+  return distinct => {
+    if (distinct > ofPlace.length) ofPlace = new Uint8Array(2 * distinct)
+    return ofPlace
   }
 }
 
@@ -91,23 +102,30 @@ function openResults (test: (id: number) => boolean): (id: number) => number {
 }
 
 function markText (field: string, matches: (value: Scalar) => boolean, required: readonly string[] | null): MarkBlock {
+  const needles = required === null ? null : compileNeedles(required)
+  const openPlaces = reusePlaces()
   return columns => {
     const { texts, places } = columns.text(field)
-    const ofPlace = new Uint8Array(texts.count)
-    const candidates = required === null ? ofPlace.keys() : texts.holding(required)
+    const ofPlace = openPlaces(texts.count).fill(0, 0, texts.count)
+    const candidates = needles === null ? allPlaces(texts.count) : texts.holding(needles)
     for (const place of candidates) {
-      if (ofPlace[place] === 1) continue
       const text = texts.get(place)
       if (text !== null && matches(text)) ofPlace[place] = 1
     }
-    return spread(ofPlace, places)
+    return spread(ofPlace, texts.count, places)
   }
 }
 
+function * allPlaces (count: number): Generator<number> {
+  for (let place = 0; place < count; place++) yield place
+}
+
 /** What holds of each different value, as marks of the events. */
-function spread (ofPlace: Uint8Array, places: Places): Marks {
-  if (!ofPlace.includes(1)) return 'none'
-  if (!ofPlace.includes(0)) return 'all'
+function spread (ofPlace: Uint8Array, distinct: number, places: Places): Marks {
+  let passing = 0
+  for (let place = 0; place < distinct; place++) passing += ofPlace[place]!
+  if (passing === 0) return 'none'
+  if (passing === distinct) return 'all'
   const marks = new Uint8Array(places.length)
   for (let i = 0; i < places.length; i++) marks[i] = ofPlace[places[i]!]!
   return marks

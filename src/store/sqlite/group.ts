@@ -17,7 +17,7 @@ interface Group { readonly by: readonly Kept[], readonly seen: readonly Seen[] }
 interface Seen { count: number, earliestUs: number, latestUs: number, readonly values: Set<Kept> }
 
 /** A field of a block; of `_time` the values are bins. */
-type Values = Omit<KeptColumn, 'places'> & { readonly places: KeptColumn['places'] | Uint32Array }
+type Values = Omit<KeptColumn, 'places'> & { readonly places: KeptColumn['places'] | readonly number[] }
 
 /**
  * `bin` and `stats` over the columns of one partition's blocks. It collects of each group the different values of a field; dc, values, min and max
@@ -30,7 +30,8 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
   const groups = new Map<string, Group>()
 
   function groupOf (keys: readonly Kept[]): Group {
-    const name = keys.length === 1 ? String(keys[0]) : keys.map(key => typeof key === 'string' ? `${key.length}:${key}` : key).join()
+    let name = ''
+    for (const key of keys) name += typeof key === 'string' ? `${key.length}:${key},` : `${key},`
     let group = groups.get(name)
     if (group === undefined) groups.set(name, group = { by: keys, seen: aggregates.map(() => ({ count: 0, earliestUs: Infinity, latestUs: -Infinity, values: new Set() })) })
     return group
@@ -46,6 +47,7 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
         return values
       }
       const { chosen, numbers, firsts } = splitEvents(events, by.map(valuesOf))
+      if (chosen.length === 0) return
       const here = firsts.map(event => groupOf(by.map(field => {
         const { places, keep } = valuesOf(field)
         return keep(places[event]!)!
@@ -53,7 +55,7 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
       aggregates.forEach((aggregate, i) => {
         const seen = here.map(group => group.seen[i]!)
         if (aggregate.field === null) for (const number of numbers) seen[number]!.count++
-        else if (chosen.length > 0) addValues(valuesOf(aggregate.field), chosen, numbers, seen, isTimeRange(aggregate) ? addTime : addValue)
+        else addValues(valuesOf(aggregate.field), chosen, numbers, seen, isTimeRange(aggregate) ? addTime : addValue)
       })
     },
 
@@ -71,43 +73,49 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
 
 const PUSHED: ReadonlySet<string> = new Set(['dc', 'max', 'min', 'values'])
 
+/** Above it the numbers of groups are dealt again before another field is looked at, so that they stay exact. */
+const MAX_KEY = 2 ** 36
+
 /** Cuts events into groups of equal BY values: of each chosen event the number of its group, of each group its first event. Without a value of each field an event is in none (R31). */
 function splitEvents (events: readonly number[], fields: readonly Values[]): { chosen: readonly number[], numbers: readonly number[], firsts: readonly number[] } {
-  let chosen = events
-  let numbers: number[] = new Array<number>(events.length).fill(0)
-  let firsts = events.slice(0, 1)
-  for (const { distinct, places, keep } of fields) {
-    const known: (boolean | undefined)[] = new Array<undefined>(distinct)
-    const groups = new Map<number, number>()
-    const [nextChosen, nextNumbers, nextFirsts]: [number[], number[], number[]] = [[], [], []]
-    for (let i = 0; i < chosen.length; i++) {
-      const event = chosen[i]!
-      const place = places[event]!
-      if (!(known[place] ??= keep(place) !== null)) continue
-      const key = numbers[i]! * distinct + place
-      let group = groups.get(key)
-      if (group === undefined) {
-        groups.set(key, group = nextFirsts.length)
-        nextFirsts.push(event)
-      }
-      nextChosen.push(event)
-      nextNumbers.push(group)
-    }
-    chosen = nextChosen
-    numbers = nextNumbers
-    firsts = nextFirsts
+  const chosen = events.filter(event => fields.every(({ places, has }) => has(places[event]!)))
+  let keys: number[] = new Array<number>(chosen.length).fill(0)
+  let size = 1 // keys are below it
+  for (const { distinct, places } of fields) {
+    if (distinct === 1) continue
+    if (size > MAX_KEY) ({ numbers: keys, firsts: { length: size } } = number(keys))
+    for (let i = 0; i < keys.length; i++) keys[i] = keys[i]! * distinct + places[chosen[i]!]!
+    size *= distinct
   }
-  return { chosen, numbers, firsts }
+  const { numbers, firsts } = number(keys)
+  return { chosen, numbers, firsts: firsts.map(i => chosen[i]!) }
+}
+
+/** Numbers the different ones of keys in the order in which they come, and says where each comes first. */
+function number (keys: readonly number[]): { numbers: number[], firsts: number[] } {
+  const known = new Map<number, number>()
+  const firsts: number[] = []
+  const numbers = keys.map((key, i) => {
+    let number = known.get(key)
+    if (number === undefined) {
+      known.set(key, number = firsts.length)
+      firsts.push(i)
+    }
+    return number
+  })
+  return { numbers, firsts }
 }
 
 /** Adds each group's different values, each once. */
 function addValues ({ distinct, places, keep }: Values, chosen: readonly number[], numbers: readonly number[], groups: readonly Seen[], add: (seen: Seen, value: Kept) => void): void {
-  const isAdded = new Uint8Array(groups.length * distinct)
+  const isAdded = groups.length === chosen.length ? null : new Uint8Array(groups.length * distinct) // a group of one event has no value twice
   for (let i = 0; i < chosen.length; i++) {
     const place = places[chosen[i]!]!
-    const key = numbers[i]! * distinct + place
-    if (isAdded[key] === 1) continue
-    isAdded[key] = 1
+    if (isAdded !== null) {
+      const key = numbers[i]! * distinct + place
+      if (isAdded[key] === 1) continue
+      isAdded[key] = 1
+    }
     const value = keep(place)
     if (value !== null) add(groups[numbers[i]!]!, value)
   }
@@ -129,19 +137,23 @@ function isTimeRange ({ function: name, field }: Aggregate): boolean {
 
 /** The lower edges of the bins that the times are in, also before 1970. */
 function timesOf (columns: BlockColumns, events: readonly number[], spanUs: number): Values {
-  const times = columns.times()
-  const places = new Uint32Array(columns.count)
+  const places: number[] = []
   const distinct = new Map<number, number>()
+  let lastEdge = NaN // most events are in the bin of the one before
+  let place = 0
   for (const event of events) {
-    const timeUs = times[event]!
+    const timeUs = columns.timeAt(event)
     const into = timeUs % spanUs
     const edge = timeUs - (into < 0 ? into + spanUs : into)
-    let place = distinct.get(edge)
-    if (place === undefined) distinct.set(edge, place = distinct.size)
+    if (edge !== lastEdge) {
+      place = distinct.get(edge) ?? distinct.size
+      if (place === distinct.size) distinct.set(edge, place)
+      lastEdge = edge
+    }
     places[event] = place
   }
   const edges = [...distinct.keys()]
-  return { distinct: edges.length, places, keep: place => edges[place]! }
+  return { distinct: edges.length, places, has: () => true, keep: place => edges[place]! }
 }
 
 function toPartial (aggregate: Aggregate, { count, earliestUs, latestUs, values }: Seen, dictionary: DictionaryReader): Partial {

@@ -15,7 +15,7 @@ import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearch
 import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, SearchResult } from '../events.js'
 import { openArrivals } from './arrivals.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
-import { blocksOf, countInScope, ordered, placesInScope } from './blocks.js'
+import { blocksOf, countInScope, ordered, pagesOf, placesInScope } from './blocks.js'
 import type { Condition } from './condition.js'
 import { toCondition } from './condition.js'
 import type { Watch } from './event-fields.js'
@@ -279,7 +279,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
   for (const partition of partitions) {
     const groups = openGroups(query.bin, query.stats, partition.dictionary)
-    for (const block of blocksOf(partition, job, 'any')) {
+    const add = (block: Block): void => {
       count(block)
       alive()
       if (isEven(partition, block)) {
@@ -293,6 +293,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
         }
       }
     }
+    for (const page of pagesOf(partition, job, 'any')) partition.atOnce(() => page.forEach(add))
     for (const { by, partials } of groups.partials()) stats.addPartial(by, partials)
   }
   return stats.rows()
