@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Event } from './event.js'
+import { Event } from './event-schema.js'
 
 /** What a person says of a finding. */
 export const FindingStatus = z.enum(['new', 'in_progress', 'pending', 'resolved', 'closed'])

@@ -132,7 +132,18 @@ const USAGE_FLUSH_MS = 5_000
  * Everything of one server, made from its configuration: data folder locked, databases open and migrated, ledger whole.
  * Nothing listens or runs before `start`. Throws ConfigError, LockedError, SchemaError.
  */
-export async function openServer (config: Config, { clock, log, version, statfs = statfsSync }: ServerDeps) {
+export async function openServer (config: Config, deps: ServerDeps) {
+  const opened: (() => void | Promise<void>)[] = []
+  try {
+    return await assembleServer(config, deps, closeLater => opened.push(closeLater))
+  } catch (error) {
+    for (const close of opened.reverse()) await close() // a thread that is left would keep the process
+    throw error
+  }
+}
+
+/** `onFailure` is given what is to be closed where a later part can't be made. */
+async function assembleServer (config: Config, { clock, log, version, statfs = statfsSync }: ServerDeps, onFailure: (close: () => void | Promise<void>) => void) {
   const folders = openFolders(foldersOf(config))
   let content = readFolders(folders, config)
   checkOverrides(config, content.detections.map(({ id }) => id))
@@ -146,9 +157,11 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   const tls = config.listen.tls === undefined ? null : openTls(config.listen.tls, { registry, log })
   mkdirSync(config.data.dir, { recursive: true, mode: 0o700 })
   const unlock = lockDataDir(config.data.dir)
+  onFailure(unlock)
   const control = openControlDatabase(config.data.dir)
-  collectDefaultMetrics({ register: registry })
-  const events = await openSqliteEvents({
+  onFailure(() => { control.close() })
+  // Its thread starts while everything is made here that can do without it.
+  const openingEvents = openSqliteEvents({
     dataDir: config.data.dir,
     durability: config.data.durability,
     existingIndexes: new Set(config.indexes),
@@ -163,7 +176,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
       notRemoved: err => { log.error({ err }, 'the files of dropped partitions could not be removed') },
     },
   })
-  const storeMetrics = openStoreMetrics(registry, events)
+  onFailure(() => openingEvents.then(events => events.close(), () => {}))
+  collectDefaultMetrics({ register: registry })
   const disk = openDisk({ reserveBytes: config.data.reserve_bytes, statfs: () => statfs(config.data.dir) })
   openDiskMetrics(registry, disk)
   let wasFull = false
@@ -218,6 +232,8 @@ export async function openServer (config: Config, { clock, log, version, statfs 
   })
   logProblems()
 
+  const events = await openingEvents
+  const storeMetrics = openStoreMetrics(registry, events)
   const metrics = openDetectMetrics(registry, { ledger: ledgerStore, findings, suppressions, now: clock.now })
   const ledger = openLedger({
     events,

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -152,6 +152,28 @@ t.test('a second server on the data folder is refused', async t => {
   t.teardown(() => server.close())
 
   await t.rejects(openServer(configOf(dataDir), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' }), LockedError)
+})
+
+t.test('what could not be opened leaves nothing behind: the folder is free, and the thread is gone', async t => {
+  const dataDir = tempDir(t)
+  const open = () => openServer(configOf(dataDir), { clock: handClock('2026-03-10T12:00:00Z'), log, version: '0' })
+  await (await open()).close()
+  const rename = (from: string, to: string) => {
+    const control = openControlDatabase(dataDir)
+    control.exec(`ALTER TABLE ${from} RENAME TO ${to}`)
+    control.close()
+  }
+
+  rename('definition', 'lost')
+  await t.rejects(open(), /no such table: (?:main\.)?definition/)
+  rename('lost', 'definition')
+  renameSync(join(dataDir, 'events'), join(dataDir, 'lost'))
+  writeFileSync(join(dataDir, 'events'), 'a file in place of the folder')
+  await t.rejects(open(), { code: 'EEXIST' })
+  rmSync(join(dataDir, 'events'))
+  renameSync(join(dataDir, 'lost'), join(dataDir, 'events'))
+
+  await (await open()).close()
 })
 
 t.test('an override of a detection that is none stops the start', async t => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Event } from '../event.js'
+import { Event } from '../event-schema.js'
 import type { Predicate } from '../spl/ast.js'
 import { countEvents } from '../detect/search.js'
 import type { EventStore } from '../store/events.js'
