@@ -5,7 +5,7 @@ import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { fastify, LogController } from 'fastify'
-import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
 import type { AuthDeps } from './api/auth.js'
 import { useApiKeys } from './api/auth.js'
@@ -29,7 +29,7 @@ import type { LedgerRouteDeps } from './api/ledger.js'
 import { ledgerRoutes } from './api/ledger.js'
 import type { KeyRouteDeps } from './api/keys.js'
 import { keyRoutes } from './api/keys.js'
-import { openapiOptions } from './api/openapi.js'
+import { describeAll, describeRoute, openapiOptions } from './api/openapi.js'
 import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
@@ -81,16 +81,6 @@ export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDe
   readonly log: FastifyBaseLogger
 }
 
-type SwaggerObject = Parameters<typeof jsonSchemaTransformObject>[0]
-
-/** Named schemas once: each comes with a twin for requests, which no route uses. */
-function withoutInputTwins (input: SwaggerObject): ReturnType<typeof jsonSchemaTransformObject> {
-  const document = jsonSchemaTransformObject(input) as { components?: { schemas?: Record<string, unknown> } }
-  const schemas = document.components?.schemas ?? {}
-  for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name]
-  return document as ReturnType<typeof jsonSchemaTransformObject>
-}
-
 /** Longer than any forwarder keeps an idle connection; Node's own 5 s is shorter than they assume (hec.md section 8). */
 const KEEP_ALIVE_MS = 120_000
 
@@ -114,7 +104,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  await app.register(swagger, { openapi: openapiOptions(deps.version), transform: jsonSchemaTransform, transformObject: withoutInputTwins })
+  await app.register(swagger, { openapi: openapiOptions(deps.version), transform: describeRoute, transformObject: describeAll })
   await app.register(rateLimit, { global: false })
   app.addHook('onSend', (_request, reply, _payload, done) => {
     if (deps.isShuttingDown()) reply.header('connection', 'close')

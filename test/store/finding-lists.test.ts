@@ -65,7 +65,7 @@ function open (t: Test) {
   const throttle = db.prepare("UPDATE finding SET throttled_by = 'another' WHERE id = ?")
   const throttleFacets = db.prepare("UPDATE finding_facet SET visibility = 'throttled' WHERE finding_id = ?")
   const empty = db.transaction(() => {
-    for (const table of ['finding_history', 'finding_facet', 'finding_revision', 'finding']) db.exec(`DELETE FROM ${table}`)
+    for (const table of ['finding_risk_object', 'finding_history', 'finding_facet', 'finding_revision', 'finding']) db.exec(`DELETE FROM ${table}`)
   })
 
   const put = db.transaction((all: readonly Given[]): void => {
