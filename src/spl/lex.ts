@@ -203,8 +203,9 @@ function lex (source: SearchText, lexicon: Lexicon, from: number, to: number): T
   for (;;) {
     while (at < to && /\s/.test(text[at]!)) at++ // newlines count as spaces (R78)
     if (at === to || text[at] === '|') break
-    const token = lexQuoted(source, lexicon, at) ?? lexPlain(text, lexicon, at)
-    if (token === null) throw source.error(unreadable(text, at), at, at + 1)
+    const token = tokenAt(text, lexicon, at)
+    if (token === null) throw source.error(isQuote(text[at], lexicon) ? `This ${text[at]} has no closing ${text[at]}` : unreadable(text, at), at, at + 1)
+    if (token.kind === 'field' && /["`]/.test(token.text)) throw source.error('A field name in single quotes can\'t hold " or `', at, token.end)
     tokens.push(token)
     at = token.end
   }
@@ -235,7 +236,13 @@ function endOfBrackets (text: string, at: number, to: number): number | null {
   return null
 }
 
-function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
+/** What stands at `at`; null where nothing can be read there, such as a quote that isn't closed. */
+export function tokenAt (text: string, lexicon: Lexicon, at: number): Token | null {
+  const mark = text[at]
+  if (isQuote(mark, lexicon)) {
+    const end = endOfQuoted(text, at)
+    return end === null ? null : { kind: mark === '"' ? 'quoted' : 'field', text: unescapeQuoted(text.slice(at, end)), start: at, end }
+  }
   for (const [kind, pattern] of RULES[lexicon]) {
     pattern.lastIndex = at
     const [found] = pattern.exec(text) ?? []
@@ -244,14 +251,8 @@ function lexPlain (text: string, lexicon: Lexicon, at: number): Token | null {
   return null
 }
 
-function lexQuoted (source: SearchText, lexicon: Lexicon, at: number): Token | null {
-  const mark = source.text[at]
-  if (mark !== '"' && !(mark === "'" && lexicon !== 'words')) return null
-  const end = endOfQuoted(source.text, at)
-  if (end === null) throw source.error(`This ${mark} has no closing ${mark}`, at, at + 1)
-  const text = unescapeQuoted(source.text.slice(at, end))
-  if (mark === "'" && /["`]/.test(text)) throw source.error('A field name in single quotes can\'t hold " or `', at, end)
-  return { kind: mark === '"' ? 'quoted' : 'field', text, start: at, end }
+function isQuote (char: string | undefined, lexicon: Lexicon): boolean {
+  return char === '"' || (char === "'" && lexicon !== 'words')
 }
 
 function unreadable (text: string, at: number): string {

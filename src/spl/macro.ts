@@ -42,29 +42,17 @@ export function expandMacros (written: string, macros: Macros): ExpandedText {
   /** `call` is where the outermost macro is called; null for the written text itself. */
   function expand (body: string, chain: readonly string[], call: Span | null): void {
     let from = 0
-    let at = 0
-    while (at < body.length) {
-      const char = body[at]
-      if (char === '"') at = endOfQuoted(body, at) ?? body.length
-      else if (char !== '`') at++
+    for (const { kind, start, end } of backquoted(body)) {
+      emit(body.slice(from, start), call ?? { start: from, end: start }, chain)
+      if (end === null) throw fail(kind === 'comment' ? 'This comment has no closing ```' : 'This macro call has no closing `', call ?? { start, end: start + (kind === 'comment' ? 3 : 1) }, chain)
+      const span = call ?? { start, end }
+      if (kind === 'comment') emit(' ', span, chain)
       else {
-        emit(body.slice(from, at), call ?? { start: from, end: at }, chain)
-        if (body.startsWith('```', at)) {
-          const close = body.indexOf('```', at + 3)
-          if (close < 0) throw fail('This comment has no closing ```', call ?? { start: at, end: at + 3 }, chain)
-          from = close + 3
-          emit(' ', call ?? { start: at, end: from }, chain)
-        } else {
-          const close = endOfCall(body, at)
-          if (close === null) throw fail('This macro call has no closing `', call ?? { start: at, end: at + 1 }, chain)
-          from = close
-          const span = call ?? { start: at, end: close }
-          if (/\b(?:AND|OR|NOT)$/.test(body.slice(Math.max(0, at - 4), at))) emit(' ', span, chain) // R17: NOT may stand directly before
-          expandCall(body.slice(at + 1, close - 1), chain, span)
-          if (/^(?:AND|OR|NOT)\b/.test(body.slice(close, close + 4))) emit(' ', span, chain)
-        }
-        at = from
+        if (/\b(?:AND|OR|NOT)$/.test(body.slice(Math.max(0, start - 4), start))) emit(' ', span, chain) // R17: NOT may stand directly before
+        expandCall(body.slice(start + 1, end - 1), chain, span)
+        if (/^(?:AND|OR|NOT)\b/.test(body.slice(end, end + 4))) emit(' ', span, chain)
       }
+      from = end
     }
     emit(body.slice(from), call ?? { start: from, end: body.length }, chain)
   }
@@ -138,6 +126,23 @@ function undefinedMacro (name: string, arity: number, macros: Macros): string {
   const counts = known.filter(key => key.replace(/\(\d+\)$/, '') === name).map(key => /\((\d+)\)$/.exec(key)?.[1] ?? '0')
   if (counts.length > 0) return `The macro "${name}" takes ${counts.join(' or ')} ${counts.join() === '1' ? 'argument' : 'arguments'}, found ${arity}`
   return `The macro ${quote(name)} isn't defined${nearestHint(name, new Set(known.map(key => key.replace(/\(\d+\)$/, ''))))}`
+}
+
+/** Comments and calls of macros, which stand in backquotes outside of double quotes. `end` is null where one isn't closed; it is the last then. */
+export function * backquoted (text: string): Generator<{ readonly kind: 'comment' | 'macro', readonly start: number, readonly end: number | null }> {
+  let at = 0
+  while (at < text.length) {
+    if (text[at] === '"') at = endOfQuoted(text, at) ?? text.length
+    else if (text[at] !== '`') at++
+    else {
+      const kind = text.startsWith('```', at) ? 'comment' : 'macro'
+      const close = kind === 'comment' ? text.indexOf('```', at + 3) : -1
+      const end = kind === 'macro' ? endOfCall(text, at) : close < 0 ? null : close + 3
+      yield { kind, start: at, end }
+      if (end === null) return
+      at = end
+    }
+  }
 }
 
 /** The offset behind the closing quote of the text that opens at `at`; `\` takes the next character with it (R11). */

@@ -100,3 +100,41 @@ t.test('commands that hang on the order of events get them newest first', async 
   t.strictSame(await rowsOf('* | dedup sourcetype | stats values(_time) AS t'), [{ t: [200, 300] }])
   t.strictSame(await rowsOf('* | sort 1 sourcetype | stats max(_time) AS t'), [{ t: 300 }])
 })
+
+function explain ({ app }: TestApp, text: string) {
+  return app.inject({ method: 'POST', url: '/api/v1/search/explain', headers: bearer, payload: { search: text } })
+}
+
+t.test('explain tells what the store does of a search from what is left for its rows', async t => {
+  const server = await testApp(t)
+  const text = 'process_name=sh\n| bin _time span=5m | stats count BY _time pod_name\n| where count > 3 | table pod_name'
+
+  const { commands, ...rest } = (await explain(server, text)).json()
+
+  t.match(rest, { errors: [], warnings: [], fields: [], tokens: [{ start: 0, end: 12, kind: 'field' }, { start: 12, end: 13, kind: 'operator' }] })
+  t.strictSame(commands.map(({ start, end, runs }: { start: number, end: number, runs: string }) => [runs, text.slice(start, end)]), [
+    ['store', 'process_name=sh'], ['store', 'bin _time span=5m'], ['store', 'stats count BY _time pod_name'], ['rows', 'where count > 3'], ['rows', 'table pod_name'],
+  ])
+  const plain = (await explain(server, 'pod_name=* | eval a=lower(process) | table a')).json()
+  t.strictSame([plain.commands.map(({ runs }: { runs: string }) => runs), plain.fields], [['store', 'rows', 'rows'], ['process']])
+  t.equal((await explain(server, 'pod_name=*')).json().fields, null)
+})
+
+t.test('explain tells what is wrong with a search, and where, and colours it all the same', async t => {
+  const server = await testApp(t)
+
+  const { tokens, ...rest } = (await explain(server, '*\n| stast count')).json()
+
+  t.match(rest, { errors: [{ line: 2, column: 3, start: 4, end: 9, message: 'The command "stast" isn\'t supported; the nearest name that is: "stats"' }], commands: [], fields: null })
+  t.strictSame(tokens.map(({ kind }: { kind: string }) => kind), ['value', 'pipe', 'command', 'field'])
+  t.equal((await explain(server, '')).statusCode, 400)
+})
+
+t.test('a command that a store begins and its rows end is run by both', async t => {
+  const server = await testApp(t)
+  const text = '| tstats count FROM datamodel=Endpoint.Processes BY Processes.process_name | head 3'
+
+  const { commands } = (await explain(server, text)).json()
+
+  t.strictSame(commands, [{ start: 2, end: 74, runs: 'both' }, { start: 77, end: 83, runs: 'rows' }])
+})
