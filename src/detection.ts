@@ -47,6 +47,15 @@ export const Throttling = z.object({
 })
 export type Throttling = z.infer<typeof Throttling>
 
+/** A search with `$field$` tokens for the values of a row, and `%original_detection_search%` for the detection's own. Source: contentctl's drilldown.py. */
+export const DrilldownSearch = z.object({
+  name: z.string().max(1_000),
+  search: Text.max(100_000),
+  earliest_offset: z.coerce.string().max(100).nullish().transform(offset => offset ?? null),
+  latest_offset: z.coerce.string().max(100).nullish().transform(offset => offset ?? null),
+})
+export type DrilldownSearch = z.infer<typeof DrilldownSearch>
+
 /** When a detection runs and over which stretch, as Splunk writes them. */
 export const Schedule = z.object({
   cron: z.string().describe('five fields'),
@@ -76,6 +85,8 @@ export interface Detection {
   readonly risk: Risk | null
   /** Null where every row gives a finding that fires. */
   readonly throttling: Throttling | null
+  /** What an analyst may search for next: Splunk's drilldown_searches. They decide nothing of what a detection gives. */
+  readonly drilldown_searches: readonly DrilldownSearch[]
   readonly analytic_story: readonly string[]
   readonly mitre_attack: readonly string[]
 }

@@ -84,7 +84,19 @@ export const Evidence = z.object({
 })
 export type Evidence = z.infer<typeof Evidence>
 
-export const FindingDetail = Finding.extend({ evidence: Evidence.nullable() }).meta({ id: 'FindingDetail' })
+/** A search that runs as it is in POST /search. */
+export const DrillDown = z.object({ search: z.string(), earliest: z.string(), latest: z.string() })
+export type DrillDown = z.infer<typeof DrillDown>
+
+export const FindingDetail = Finding.extend({
+  evidence: Evidence.nullable(),
+  drill_down: DrillDown.nullable().describe('lists the contributing events; null where there are none, where it would be longer than a search may be, and of findings that an older Hecate found'),
+  drilldown_searches: z.array(DrillDown.extend({
+    name: z.string(),
+    missing: z.array(z.string()).describe('fields that the row lacks, or has several values of where one can stand: their $tokens$ stand there as they are'),
+    error: z.string().nullable().describe('why Hecate cannot run it'),
+  })).describe('those of the detection file, filled with the values of the row'),
+}).meta({ id: 'FindingDetail' })
 
 export const FindingRevision = FindingBody.extend({
   revision: z.number().int(),

@@ -1,9 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Detections } from '../detect/detections.js'
+import type { FilledDrilldown } from '../detect/drill-down.js'
+import { fillDrilldowns } from '../detect/drill-down.js'
+import { compileSearch } from '../detect/search.js'
 import { toMicroseconds } from '../event.js'
 import { AppError } from '../errors.js'
 import { Disposition, Finding, FindingDetail, FindingHistoryEntry, FindingRevision, FindingStatus, Severity } from '../finding.js'
+import type { Knowledge } from '../spl/knowledge.js'
+import type { Macros } from '../spl/macro.js'
 import type { FindingFilter } from '../store/control/finding-lists.js'
 import type { FindingStore } from '../store/control/findings.js'
 import type { WorkflowStore } from '../store/control/workflow.js'
@@ -12,6 +18,9 @@ import type { TimeContext } from './query.js'
 import { limitOf, Page, pageOf, readCursor, resolveWindow, TimeInput, TimeRange, toCursor, toWindowText } from './query.js'
 
 export interface FindingRouteDeps {
+  readonly detections: Detections
+  readonly macros: () => Macros
+  readonly knowledge: () => Knowledge
   readonly findings: FindingStore
   readonly workflow: WorkflowStore
   readonly time: TimeContext
@@ -88,13 +97,19 @@ const IfMatch = z.looseObject({
 })
 
 /** /findings: what detections found, and what people do with it. */
-export async function findingRoutes (app: FastifyInstance, { findings, workflow, time }: FindingRouteDeps) {
+export async function findingRoutes (app: FastifyInstance, { detections, macros, knowledge, findings, workflow, time }: FindingRouteDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
 
   function get (id: string): Finding {
     const finding = findings.get(id)
     if (finding === undefined) throw new AppError('not_found', 'there is no such finding')
     return finding
+  }
+
+  /** Of the detection as it is now; none where there is none any more. */
+  function drilldownsOf (finding: Finding): FilledDrilldown[] {
+    const detection = detections.find(finding.detection.id)?.detection ?? null
+    return detection === null ? [] : fillDrilldowns(detection, finding, search => { compileSearch(search, macros(), knowledge()) })
   }
 
   routes.get('/findings', {
@@ -131,7 +146,7 @@ export async function findingRoutes (app: FastifyInstance, { findings, workflow,
   }, async ({ params }, reply) => {
     const finding = get(params.id)
     reply.header('etag', finding.etag)
-    return { ...finding, evidence: findings.evidence(params.id) }
+    return { ...finding, evidence: findings.evidence(params.id), drill_down: findings.drillDown(params.id), drilldown_searches: drilldownsOf(finding) }
   })
 
   routes.patch('/findings/:id', {

@@ -67,6 +67,7 @@ export function openDetections ({ files, overrides, macros: firstMacros, knowled
     knowledge: (): Knowledge => knowledge,
     /** In the order of their ids. */
     list: (): ActiveDetection[] => [...active.values()].sort((a, b) => a.id < b.id ? -1 : 1),
+    find: (id: string): ActiveDetection | undefined => active.get(id),
     /** By id or by the file's UUID. Throws AppError `not_found`. */
     get (idOrUuid: string): ActiveDetection {
       const found = active.get(idOrUuid) ?? [...active.values()].find(({ detection }) => detection?.uuid === idOrUuid.toLowerCase())

@@ -58,7 +58,7 @@ export async function findLate (plan: SearchPlan, row: Row, window: Window, { af
 }
 
 /** The part of the window that the row's bin takes; all of it where the row is of no bin. */
-function binOfRow ({ identity, binSeconds }: SearchPlan, row: Row, window: Window): Window {
+export function binOfRow ({ identity, binSeconds }: SearchPlan, row: Row, window: Window): Window {
   const place = identity.kind === 'by' ? identity.fields.findIndex(({ name }) => name === '_time') : -1
   const time = row.origin[place]
   return binSeconds === null || typeof time !== 'number' ? window : binOf(time, binSeconds, window)

@@ -9,6 +9,7 @@ import type { CompiledDefinition } from './definition.js'
 import type { Definitions } from './definitions.js'
 import type { RowFinding } from './findings.js'
 import { toAppearance, toChange } from './change.js'
+import { toDrillDown } from './drill-down.js'
 import { findEvidence, findLate } from './evidence.js'
 import { toFindings } from './findings.js'
 import { throttleOf } from './throttling.js'
@@ -91,9 +92,10 @@ async function toDraft ({ id, body, row }: RowFinding, { slot, compiled: { plan,
   const before = deps.findings.last(id)
   if (before !== undefined && saysTheSame(before.body, body)) return { id, body, evidence: null, change: null, throttle: null }
   const evidence = await findEvidence(plan, row, window, position, deps)
-  if (before === undefined) return { id, body, evidence, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }
+  const drillDown = toDrillDown(plan, row, window, evidence)
+  if (before === undefined) return { id, body, evidence, drillDown, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }
   const late = slot.position === null ? null : await findLate(plan, row, window, { after: slot.position, position }, deps)
-  return { id, body, evidence, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }), throttle: null }
+  return { id, body, evidence, drillDown, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }), throttle: null }
 }
 
 /** Why a slot that was evaluated is evaluated again. */

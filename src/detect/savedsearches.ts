@@ -5,7 +5,7 @@ import type { Setting, Stanza } from './conf.js'
 import { parseConf } from './conf.js'
 import type { Problem } from './place.js'
 import type { ReadDetection } from './security-content.js'
-import { failed, toRisk } from './security-content.js'
+import { failed, readDrilldowns, toRisk } from './security-content.js'
 import { fieldProblem, parsePeriod } from './throttling.js'
 
 /** A name as a file's name and a detection's id: lower case, with each blank, `-`, `.` and `/` as `_` (spl-semantics.md section 10). */
@@ -157,6 +157,7 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
     },
     risk: type === 'Hunting' || type === 'Correlation' ? null : risk,
     throttling,
+    drilldown_searches: readDrilldowns(z.array(z.unknown()).safeParse(parseJson(text('action.notable.param.drilldown_searches'))).data),
     analytic_story: annotations?.analytic_story ?? [],
     mitre_attack: annotations?.mitre_attack ?? [],
   }
@@ -173,6 +174,15 @@ function readStanza ({ name, place, settings, errors: syntaxErrors, warnings: sy
     warnings,
     notes: scheduleNotes(settings, flag('realtime_schedule') ?? false),
     tests: [],
+  }
+}
+
+/** What a setting holds that the search does not hang on; null where it is no JSON. */
+function parseJson (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Detection, Risk, RiskObject as EntityRisk, Schedule, ThreatObject as ThreatObjectType, Throttling } from '../detection.js'
-import { DetectionStatus, DetectionType, RiskObject, Text, THREAT_OBJECT_TYPES, ThreatObject } from '../detection.js'
+import { DetectionStatus, DetectionType, DrilldownSearch, RiskObject, Text, THREAT_OBJECT_TYPES, ThreatObject } from '../detection.js'
 import type { Place, Problem } from './place.js'
 import type { ReadTest } from './tests.js'
 import { readTests } from './tests.js'
@@ -46,6 +46,8 @@ const DetectionFile = z.object({
   finding: z.object({ title: Text, entity: RiskObject.omit({ message: true }) }).optional(),
   intermediate_findings: z.object({ entities: z.array(RiskObject.required()).min(1) }).optional(),
   threat_objects: list(ThreatObject),
+  /** Read apart: what is wrong with one is no error of the detection. */
+  drilldown_searches: z.array(z.unknown()).nullish().catch(null),
   /** Risk of 2025. */
   rba: z.object({ message: Text, risk_objects: z.array(RiskObject.omit({ message: true })).min(1), threat_objects: list(ThreatObject) }).optional(),
   tags: z.object({
@@ -94,6 +96,7 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
       schedule,
       risk,
       throttling,
+      drilldown_searches: readDrilldowns(file.drilldown_searches),
       analytic_story: file.tags?.analytic_story.length ? file.tags.analytic_story : file.analytic_story,
       mitre_attack: file.tags?.mitre_attack_id.length ? file.tags.mitre_attack_id : file.mitre_attack_id,
     },
@@ -109,6 +112,13 @@ export function readSecurityContent (id: string, text: string): ReadDetection {
 export function failed (errors: readonly Problem[]): ReadDetection {
   return { detection: null, placeInSearch: null, places: {}, errors, warnings: [], notes: [], tests: [] }
 }
+
+/** Those that can be read, as many as somebody may look at. */
+export function readDrilldowns (given: readonly unknown[] | null | undefined): DrilldownSearch[] {
+  return (given ?? []).slice(0, MAX_DRILLDOWNS).flatMap(one => DrilldownSearch.safeParse(one).data ?? [])
+}
+
+const MAX_DRILLDOWNS = 20
 
 /** A Hunting search only gives rows, so it runs when somebody asks for it (spl-semantics.md section 10). */
 export function isEnabledByType (type: DetectionType): boolean {

@@ -1,4 +1,4 @@
-import type { Aggregate, EvalStage, Expr, LookupColumn, Predicate, Search, SortKey, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
+import type { Aggregate, EvalStage, Expr, LookupColumn, Predicate, Search, SortKey, Stage, StatsStage, TopStage } from './ast.js'
 import { LEVEL, OPERATOR_WORDS, SIGN_LEVEL } from './parse-expression.js'
 
 /** What an expression reads as one bare name. */
@@ -6,10 +6,11 @@ const NAME = /^[A-Za-z_]\w*$/
 
 /** The canonical text of a search, macros expanded: parsed again, it gives the same search. */
 export function printSearch (search: Search): string {
-  return printStages(search, '\n| ')
+  return printStages(search.stages)
 }
 
-function printStages ({ stages }: Subsearch, separator: string): string {
+/** The same of some stages. */
+export function printStages (stages: readonly Stage[], separator = '\n| '): string {
   return stages.map(printStage).join(separator)
 }
 
@@ -46,7 +47,7 @@ function printStage (stage: Stage): string {
     case 'regex': return `regex ${printWord(stage.field)}${stage.op}${quoteText(stage.pattern)}`
     case 'rex': return `rex field=${quoteText(stage.field)} max_match=${stage.limit} ${quoteText(stage.pattern)}`
     case 'sed': return `rex field=${quoteText(stage.field)} mode=sed ${quoteText(stage.text)}`
-    case 'join': return `join type=${stage.type} max=${stage.max} overwrite=${stage.overwrite} ${printWords(stage.fields)} [${printStages(stage.search, ' | ')}]`
+    case 'join': return `join type=${stage.type} max=${stage.max} overwrite=${stage.overwrite} ${printWords(stage.fields)} [${printStages(stage.search.stages, ' | ')}]`
     case 'lookup': return `lookup ${printWord(stage.name)} ${printColumns(stage.inputs)}${stage.outputs.length === 0 ? '' : ` OUTPUT${stage.mode === 'new' ? 'NEW' : ''} ${printColumns(stage.outputs)}`}`
     case 'inputlookup': return `inputlookup append=true start=${stage.start}${stage.max === null ? '' : ` max=${stage.max}`} ${printWord(stage.name)}${stage.where === null ? '' : ` where ${printPredicate(stage.where)}`}`
     default: return stage satisfies never
@@ -96,7 +97,7 @@ function printPredicate (predicate: Predicate): string {
     case 'is': return `${printWord(predicate.field)}=${quoteText(String(predicate.value))}` // the nearest that SPL can say
     case 'raw': return quoteText(predicate.text)
     case 'rows': return `(${predicate.rows.map(texts => `(${predicate.fields.map((field, i) => `${printWord(field)}=${quoteText(texts[i]!)}`).join(' ')})`).join(' OR ')})`
-    case 'subsearch': return `[${printStages(predicate.search, ' | ')}]`
+    case 'subsearch': return `[${printStages(predicate.search.stages, ' | ')}]`
     default: return predicate satisfies never
   }
 }
@@ -153,7 +154,8 @@ function printWords (texts: readonly string[]): string {
   return texts.map(printWord).join(', ')
 }
 
-function quoteText (text: string): string {
+/** Text in double quotes, whatever it holds. */
+export function quoteText (text: string): string {
   return `"${escape(text, '"')}"`
 }
 

@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import { toMicroseconds } from '../../event.js'
-import type { Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
+import type { DrillDown, Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
 import { FindingBody, saysTheSame } from '../../finding.js'
 import type { Position } from '../events.js'
 import { openFindingHistory, toWorkflow } from './finding-history.js'
@@ -14,6 +14,8 @@ export interface FindingDraft {
   readonly id: string
   readonly body: FindingBody
   readonly evidence: Evidence | null
+  /** Kept with the evidence. */
+  readonly drillDown?: DrillDown | null
   /** What is new where the finding was known and says something else. */
   readonly change: FindingChange | null
   /** What throttles it where it is new; null where nothing does. */
@@ -160,11 +162,12 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
   `)
   const putEvidence = db.prepare(`
-    INSERT INTO finding_evidence (finding_id, event_count, kept_count, approximate, events) VALUES (@id, @event_count, @kept_count, @approximate, @events)
-    ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events
+    INSERT INTO finding_evidence (finding_id, event_count, kept_count, approximate, events, drill_down) VALUES (@id, @event_count, @kept_count, @approximate, @events, @drill_down)
+    ON CONFLICT (finding_id) DO UPDATE SET event_count = @event_count, kept_count = @kept_count, approximate = @approximate, events = @events, drill_down = @drill_down
   `)
   const selectRevisions = db.prepare<object, RevisionRow>('SELECT * FROM finding_revision WHERE finding_id = @id AND revision < @before ORDER BY revision DESC LIMIT @limit')
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
+  const selectDrillDown = db.prepare<[string], string | null>('SELECT drill_down FROM finding_evidence WHERE finding_id = ?').pluck()
   const insertRun = db.prepare<RunRow>(`
     INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
       scanned_events, created, throttled, suppressed, revised, unchanged, gone, error, warnings)
@@ -196,7 +199,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const selectAfter = db.prepare<[string, number], FindingRow>(`SELECT ${columns} FROM finding WHERE id > ? ORDER BY id LIMIT ?`)
   const selectAll = db.prepare<[], FindingRow>(`SELECT ${columns} FROM finding WHERE throttled_by IS NULL AND suppressed_by IS NULL ORDER BY time_us, detection_id, id`)
 
-  function write ({ id, body, change, evidence, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): Exclude<keyof RunCounts, 'gone'> {
+  function write ({ id, body, change, evidence, drillDown, throttle }: FindingDraft, run: RunRecord, { position, backfill, isAfter, appearance }: RunOutcome): Exclude<keyof RunCounts, 'gone'> {
     const before = select.get(id)
     const bodyBefore = before === undefined ? null : JSON.parse(before.body) as FindingBody
     const isBack = before !== undefined && before.gone_ms !== null
@@ -212,7 +215,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       position, run_id: run.id, slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), backfill_id: backfill?.id ?? null,
       throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms,
     })
-    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence) })
+    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence), drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
     return what
   }
 
@@ -379,6 +382,11 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
         run: row.run_id,
         change: row.change === null ? null : JSON.parse(row.change) as FindingChange,
       }))
+    },
+    /** The search that lists the contributing events. */
+    drillDown (id: string): DrillDown | null {
+      const text = selectDrillDown.get(id) ?? null
+      return text === null ? null : JSON.parse(text) as DrillDown
     },
     evidence (id: string): Evidence | null {
       const row = selectEvidence.get(id)
