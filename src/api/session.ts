@@ -12,7 +12,7 @@ export interface SessionRouteDeps extends Pick<AuthDeps, 'keys' | 'sessions' | '
   readonly isSecure: boolean
 }
 
-const SessionView = z.object({
+export const SessionView = z.object({
   name: z.string().describe('of the key'),
   role: Role,
   expires_at: z.string().nullable().describe('when the session, or the key where there is no session, ends at the latest; null: never'),

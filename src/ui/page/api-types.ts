@@ -5,10 +5,12 @@ import type { Coverage as CoverageSchema, CoverageLine as CoverageLineSchema, Co
 import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
 import type { Problem as ProblemSchema } from '../../api/problem.js'
 import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
+import type { SessionView } from '../../api/session.js'
 import type { Source as SourceSchema } from '../../api/sources.js'
 import type { Preview as SuppressionPreviewSchema, SuppressionView } from '../../api/suppressions.js'
 import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
 export type { Event } from '../../event.js'
+export type { ProcessNode, ProcessTree } from '../../process.js'
 export type { Finding, FindingChange, FindingRevision } from '../../finding.js'
 
 /** A page of a list. */
@@ -38,5 +40,5 @@ export type Source = z.infer<typeof SourceSchema>
 export type Suppression = z.infer<typeof SuppressionView>
 export type SuppressionPreview = z.infer<typeof SuppressionPreviewSchema>
 
-/** GET /session: who is signed in. */
-export interface Session { readonly name: string, readonly role: 'viewer' | 'analyst' | 'admin', readonly expires_at: string | null }
+/** Who is signed in. */
+export type Session = z.infer<typeof SessionView>

@@ -1,4 +1,6 @@
 import type { ComponentType } from 'preact'
+import { FindingPage } from './pages/finding.js'
+import { FindingsPage } from './pages/findings.js'
 import { HomePage } from './pages/home.js'
 import { PATHS } from './paths.js'
 
@@ -18,4 +20,6 @@ export interface Page {
 /** Every page, in the order of the navigation. A page is added here, and nowhere else. */
 export const PAGES: readonly Page[] = [
   { path: PATHS.home, title: 'Home', component: HomePage, key: 'h' },
+  { path: PATHS.findings, title: 'Findings', component: FindingsPage, key: 'f' },
+  { path: PATHS.finding, title: 'Finding', component: FindingPage },
 ]

@@ -16,7 +16,7 @@ export function Json ({ value, label }: { value: unknown, label: string }) {
   return <Code text={JSON.stringify(value, null, 2) ?? 'undefined'} label={label} />
 }
 
-export function CopyButton ({ text, what }: { text: string, what: string }) {
+export function CopyButton ({ text, what, label = 'Copy' }: { text: string, what: string, label?: string }) {
   const { tell, fail } = useToast()
   const copy = async () => {
     try {
@@ -26,5 +26,5 @@ export function CopyButton ({ text, what }: { text: string, what: string }) {
       fail(new Error('the browser does not let this page copy; select the text and copy it by hand'))
     }
   }
-  return <button type='button' class='small copy' aria-label={`Copy ${what}`} onClick={() => { copy() }}>Copy</button>
+  return <button type='button' class='small copy' aria-label={`${label}: ${what}`} onClick={() => { copy() }}>{label}</button>
 }

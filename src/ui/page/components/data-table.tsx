@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { useNarrow } from '../preferences.js'
+import { useLatest } from '../query.js'
 
 export interface Column<T> {
   readonly key: string
@@ -52,13 +53,14 @@ export function DataTable<T> ({ label, columns, rows, rowKey, onOpen, cursor = n
     setSeen(before => before.first === first && before.count === count ? before : { first, count })
     if (onEnd !== undefined && first + count >= rows.length) onEnd()
   }
+  const lookNow = useLatest(look)
   useLayoutEffect(look, [rows.length, height, onEnd])
   useEffect(() => {
     if (height === null || frame.current === null) return
-    const observer = new ResizeObserver(look)
+    const observer = new ResizeObserver(() => lookNow.current())
     observer.observe(frame.current)
     return () => observer.disconnect()
-  })
+  }, [height === null])
 
   const cursorAt = cursor === null ? -1 : rows.findIndex(row => rowKey(row) === cursor)
   useLayoutEffect(() => {

@@ -13,12 +13,14 @@ export type Filter =
 export function FilterBar ({ filters, also = [] }: { filters: readonly Filter[], also?: readonly string[] }) {
   const { query, setQuery } = useRouter()
   const bar = useRef<HTMLFormElement>(null)
+  const [isUnfolded, setUnfolded] = useState(false) // of a narrow screen
   useKeys('List', [{ keys: '/', label: 'Go to the filters', run: () => bar.current?.querySelector<HTMLElement>('input, select, summary')?.focus() }])
   const set = (name: string, value: string | readonly string[] | null) => setQuery({ [name]: value, cursor: null })
   const active = filters.filter(({ name }) => query.getAll(name).length > 0)
   const clear = () => setQuery(Object.fromEntries([...filters.map(({ name }) => name), ...also, 'cursor'].map(name => [name, null])))
   return (
-    <form ref={bar} class='filter-bar' role='search' aria-label='Filters' onSubmit={event => event.preventDefault()}>
+    <form ref={bar} class={`filter-bar${isUnfolded ? '' : ' folded'}`} role='search' aria-label='Filters' onSubmit={event => event.preventDefault()}>
+      <button type='button' class='filter-toggle' aria-expanded={isUnfolded} onClick={() => setUnfolded(!isUnfolded)}>Filters{active.length > 0 && ` (${active.length})`}</button>
       {filters.map(filter => {
         switch (filter.kind) {
           case 'text': return <TextFilter key={filter.name} filter={filter} value={query.get(filter.name) ?? ''} onChange={value => set(filter.name, value === '' ? null : value)} />
@@ -92,7 +94,7 @@ function SeveralFilter ({ filter: { label, options }, values, onChange }: { filt
           box.current.querySelector('summary')?.focus()
         }}
       >
-        <summary aria-labelledby={id} aria-describedby={`${id}-value`}><span id={`${id}-value`}>{shown.length === 0 ? 'any' : shown.length > 2 ? `${shown.length} chosen` : shown.join(', ')}</span></summary>
+        <summary aria-labelledby={`${id} ${id}-value`}><span id={`${id}-value`}>{shown.length === 0 ? 'any' : shown.length > 2 ? `${shown.length} chosen` : shown.join(', ')}</span></summary>
         <div class='choices' role='group' aria-labelledby={id}>
           {options.map(({ value, label: text }) => (
             <label key={value}>

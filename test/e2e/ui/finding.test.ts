@@ -1,0 +1,78 @@
+import t from 'tap'
+import type { FindingHistoryEntry } from '../../../src/finding.js'
+import type { Finding } from '../../../src/finding.js'
+import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { withoutChromium } from '../../fixtures/clients.js'
+
+t.setTimeout(900_000) // a browser on a machine that may be busy
+
+const skip = withoutChromium()
+
+t.test('The page of a finding', { skip }, async t => {
+  const watch = await startWatch(t)
+  const { open } = await openBrowser(t, watch)
+  const [finding] = (await watch.api<{ items: Finding[] }>(`/findings?detection=${ESCAPE}`)).items
+  const path = `/findings/${finding!.id}`
+
+  for (const look of LOOKS) {
+    await t.test(`has nothing that axe takes for serious, ${look.theme}, ${look.width} px`, async t => {
+      const { page, context, faults } = await open(path, look)
+      await page.locator('.tree').waitFor()
+      await settle(page)
+      await shoot(page, `finding-${look.theme}-${look.width}`)
+      t.strictSame(await seriousFaults(page), [])
+      t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing is wider than the window')
+      t.strictSame(faults, [])
+      await context.close()
+    })
+  }
+
+  await t.test('shows the commands in their order, who started whom, and where the border to the host was crossed', async t => {
+    const { page, context, faults } = await open(path)
+    const commands = page.getByRole('region', { name: 'What was done' }).locator('li code')
+    await page.locator('.tree').waitFor()
+    const said = await commands.allInnerTexts()
+    t.equal(said[0], '/bin/ls -la /')
+    t.equal(said.at(-1), '/usr/bin/nsenter --target 1 --mount --uts --ipc --net --pid -- bash')
+    t.equal(said.length, 7)
+    const tree = page.locator('.tree')
+    t.ok(await tree.locator('li', { hasText: '/bin/sh' }).locator('li', { hasText: 'nsenter' }).count() > 0, 'nsenter is below the shell')
+    t.equal(await tree.locator('li.crosses > .border-mark').first().innerText(), '▚ from the container to the host')
+    await page.getByRole('region', { name: /^Evidence/ }).locator('summary').first().click()
+    await page.getByRole('region', { name: /^Event \d+/ }).first().getByText('"process_exec"').waitFor()
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('takes a comment and a disposition, and shows both in the history', async t => {
+    const { page, context, faults } = await open(path)
+    const history = page.getByRole('region', { name: 'History' })
+    await history.getByLabel('Comment').fill('looked at it')
+    await history.getByRole('button', { name: 'Comment' }).click()
+    await history.locator('.comment', { hasText: 'looked at it' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.locator('h1').click()
+    await page.keyboard.press('e')
+    const close = page.getByRole('dialog', { name: 'Close 1 finding' })
+    await close.getByLabel('true positive').check()
+    await close.getByLabel('Comment').fill('it was an attack')
+    await close.getByRole('button', { name: 'Close', exact: true }).last().click()
+    await close.waitFor({ state: 'detached' })
+    await history.locator('.comment', { hasText: 'it was an attack' }).waitFor()
+    const { items } = await watch.api<{ items: FindingHistoryEntry[] }>(`${path}/history`)
+    t.match(items[0], { kind: 'change', by: 'ada', after: { status: 'closed', disposition: 'true_positive' }, comment: 'it was an attack' })
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('says that it has changed, and shows what it is now when it is asked to', async t => {
+    const { page, context, faults } = await open(path)
+    await page.locator('.tree').waitFor()
+    await page.waitForTimeout(500)
+    await watch.api(path, { owner: 'grace' }, 'PATCH')
+    await page.getByRole('button', { name: 'Show it as it is now' }).click()
+    await page.getByRole('region', { name: 'Facts' }).getByText('grace').waitFor()
+    t.strictSame(faults, [])
+    await context.close()
+  })
+})
