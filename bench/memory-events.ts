@@ -83,6 +83,7 @@ export function openMemoryEvents (pause: () => Promise<void>): EventStore & { re
     },
     append: () => Promise.reject(new Error('events are added')),
     stats: () => ({ partitions: 1, damagedPartitions: 0, events: byId.length, bytesOnDisk: 0 }),
+    isDamaged: () => false,
     partitions: () => [],
     sourceCounts: () => Promise.resolve([]),
     retain: () => Promise.resolve([]),

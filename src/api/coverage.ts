@@ -36,7 +36,7 @@ const Totals = z.object({
   states: z.record(z.enum(COVERAGE_STATES), Count),
   evaluated: Count.describe('those whose windows were evaluated, whatever became of a later evaluation'),
   manual: Count.describe('slots off the schedule; they cover nothing and are not among the others'),
-  short: Count.describe('evaluated when events of the window had been dropped'),
+  short: Count.describe('evaluated when events of the window had been dropped or damaged'),
   late: z.object({
     slots: Count.describe('evaluated again for late events'),
     evaluations: Count,
@@ -62,7 +62,7 @@ export const CoverageSlot = z.object({
   row_count: Count.nullable(),
   position: z.string().nullable().describe('how far events were visible to the last evaluation'),
   late: z.object({ evaluations: Count, events: Count, waiting_events: Count, too_late_events: Count }),
-  short: z.boolean().describe('events of the window had been dropped before its first evaluation'),
+  short: z.boolean().describe('events of the window had been dropped, or may have been in a damaged partition, before its first evaluation'),
   waived: z.object({ by: z.string(), reason: z.string(), at: z.string() }).nullable(),
   error: z.string().nullable(),
 }).meta({ id: 'CoverageSlot' })

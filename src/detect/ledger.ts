@@ -129,16 +129,20 @@ export function openLedger (deps: LedgerDeps) {
     }
   }
 
-  /** Whether events of its window were dropped since it was evaluated: another evaluation would see less. */
+  /** Whether events of its window were dropped since it was evaluated, or are in a partition that is damaged since: another evaluation would see less. */
   function hasLost (slot: Slot): boolean {
-    return slot.done_ms !== null && ledger.dropped(windowOf(slot)).some(({ dropped_ms: droppedMs }) => droppedMs >= slot.done_ms!)
+    if (slot.done_ms === null) return false
+    return ledger.dropped(windowOf(slot)).some(({ dropped_ms: droppedMs }) => droppedMs >= slot.done_ms!) || (slot.short === 0 && deps.events.isDamaged(windowOf(slot)))
+  }
+
+  function isShort (window: Window): boolean {
+    return ledger.dropped(window).length > 0 || deps.events.isDamaged(window)
   }
 
   async function evaluateSlot (slot: Slot, backfill?: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown }> {
     if (slot.state !== 'running') ledger.start(slot.detection_id, slot.slot_ms)
     const nextTryMs = (nowMs: number) => nowMs + Math.min(FIRST_RETRY_MS * 2 ** slot.tries, LAST_RETRY_MS)
-    const isShort = ledger.dropped(windowOf(slot)).length > 0
-    const { run, twins, failure } = await runSlot(slot, { isShort, nextTryMs, backfill }, deps)
+    const { run, twins, failure } = await runSlot(slot, { isShort: isShort(windowOf(slot)), nextTryMs, backfill }, deps)
     report.ran(run, failure, twins)
     return { run, failure }
   }
@@ -216,7 +220,7 @@ export function openLedger (deps: LedgerDeps) {
       return runExclusively(id, async () => {
         definitions.keep(compiled, nowMs)
         const slot = ledger.oweOther(id, 'manual', { slotMs, definitionHash: compiled.hash, window })
-        if (hasLost(slot)) throw new AppError('conflict', 'events of that window were dropped since it was evaluated; what was found stays as it is')
+        if (hasLost(slot)) throw new AppError('conflict', 'events of that window were dropped, or a partition of theirs was damaged, since it was evaluated; what was found stays as it is')
         return (await evaluateSlot(slot)).run
       })
     },
@@ -226,11 +230,11 @@ export function openLedger (deps: LedgerDeps) {
       return queued.size > 0 || ledger.current(nowMs).length > 0 || ledger.backlog(nowMs, LAST_RETRY_MS).length > 0
     },
 
-    /** How much of the events of a window of the past is there. Lost: some were dropped after its slot was evaluated, so that another evaluation would see less. */
+    /** How much of the events of a window of the past is there. Lost: some were dropped or damaged after its slot was evaluated, so that another evaluation would see less. */
     eventsOf (id: string, slotMs: number, window: Window): 'whole' | 'short' | 'lost' {
       const slot = ledger.slot(id, slotMs)
       if (slot !== undefined && hasLost(slot)) return 'lost'
-      return ledger.dropped(window).length > 0 ? 'short' : 'whole'
+      return isShort(window) ? 'short' : 'whole'
     },
 
     /** Evaluates a slot of the past for a backfill, with the definition that the backfill has for it. Gives null where events of its window were lost, and it stays as it is. */

@@ -36,7 +36,7 @@ export async function evaluate ({ plan, definition }: Pick<CompiledDefinition, '
 
 /** What the ledger says of a run that is to be. */
 export interface RunOptions {
-  /** Events of the window were dropped before. */
+  /** Events of the window were dropped before, or are in a damaged partition. */
   readonly isShort: boolean
   /** When to try again after a failure at a time. */
   readonly nextTryMs: (nowMs: number) => number
@@ -65,7 +65,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
     const warnings = [
       ...ofSearch,
       ...twins > 0 ? [`rows with the key of another: ${twins}; their findings are told apart by their order`] : [],
-      ...isShort ? ['events of the window had been dropped before'] : [],
+      ...isShort ? ['events of the window had been dropped or damaged before'] : [],
     ]
     const drafts: FindingDraft[] = []
     for (const one of found) drafts.push(await toDraft(one, { slot, compiled, window, position }, deps))

@@ -220,6 +220,8 @@ export interface EventStore {
    */
   since (options: SinceOptions): Promise<readonly ArrivalResult[]>
   stats (): EventStoreStats
+  /** Whether events of the window may be in a damaged partition, so that a search goes without them. */
+  isDamaged (window: Window): boolean
   /** Oldest first. */
   partitions (): readonly PartitionStatus[]
   /**

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { Finding, FindingRevision } from '../../src/finding.js'
 import type { RunRecord } from '../../src/store/control/findings.js'
-import { bearer, post, testApp } from '../fixtures/app.js'
+import { bearer, openTestEvents, post, tempDir, testApp } from '../fixtures/app.js'
 import { shippedFiles } from '../fixtures/detections.js'
 import { GOLDEN, INTENT, LITERAL, toEnvelope } from '../fixtures/golden.js'
 
@@ -11,10 +11,12 @@ const [nsenter, mount] = GOLDEN.find(({ id }) => id === 'G01')!.events as [{ tim
 const command = (binary: string, time: string, over: object = {}) => toEnvelope({ ...mount, time: `2026-03-10T${time}Z`, process_exec: { ...mount.process_exec, process: { ...(mount.process_exec as { process: object }).process, binary, arguments: '' } }, ...over })
 
 /** A server whose ledger begins at 10:30, with the slot of 12:00 done; times are those of a day. */
-async function openEvaluated (t: Test, first: readonly string[]) {
+async function openEvaluated (t: Test, first: readonly string[], damaged: { from?: number } = {}) {
   let nowMs = at('10:30:00')
   const ran: RunRecord[] = []
-  const server = await testApp(t, { now: () => nowMs, files: shippedFiles().filter(({ id }) => id === LITERAL || id === INTENT), ran: run => { if (run.detection_id === LITERAL) ran.push(run) } })
+  const events = await openTestEvents(tempDir(t))
+  t.teardown(() => events.close())
+  const server = await testApp(t, { events: { ...events, isDamaged: ({ latestUs }) => latestUs > (damaged.from ?? Infinity) * 1000, close: async () => {} }, now: () => nowMs, files: shippedFiles().filter(({ id }) => id === LITERAL || id === INTENT), ran: run => { if (run.detection_id === LITERAL) ran.push(run) } })
   server.ledger.complete(nowMs)
   const work = async (time: string) => {
     nowMs = at(time)
@@ -128,6 +130,29 @@ t.test('events of a window that has lost events come too late, and the window st
   t.match(server.slot(), { state: 'done', too_late_events: 1, late_due_ms: null })
   const again = await server.app.inject({ method: 'POST', url: `/api/v1/detections/${LITERAL}/runs`, headers: bearer, payload: { scheduled_time: '2026-03-10T12:00:00Z' } })
   t.equal(again.statusCode, 409, 'nor by hand')
+})
+
+t.test('a window whose events are in a damaged partition stays as it was evaluated; one that is first evaluated without them is short, and no row of it is gone', async t => {
+  const damaged: { from?: number } = {}
+  const server = await openEvaluated(t, [toEnvelope(nsenter), toEnvelope(mount)], damaged)
+  await server.work('13:00:00')
+  const [before] = await server.findings() as [Finding]
+  server.ran.length = 0
+  damaged.from = at('11:00:00')
+  await server.arrive('13:20:00', command('/usr/bin/ps', '11:06:30.000'), command('/usr/bin/ps', '13:06:30.000'))
+
+  await server.sweep('13:20:05')
+  await server.work('14:00:00')
+
+  t.strictSame(server.ran.map(({ slot_ms: slotMs, gone, warnings }) => [slotMs, gone, warnings]), [[at('14:00:00'), 0, ['events of the window had been dropped or damaged before']]])
+  t.match(server.slot('12:00:00'), { state: 'done', late_due_ms: null, short: 0, too_late_events: 1 })
+  t.match(server.slot('14:00:00'), { state: 'done', short: 1 })
+  t.strictSame((await server.findings()).find(({ id }) => id === before.id), before)
+  const run = (time: string) => server.app.inject({ method: 'POST', url: `/api/v1/detections/${LITERAL}/runs`, headers: bearer, payload: { scheduled_time: `2026-03-10T${time}Z` } })
+  t.equal((await run('12:00:00')).statusCode, 409)
+  t.match((await run('14:00:00')).json(), { status: 'succeeded' }, 'it sees no less than before')
+  const { gaps } = (await server.app.inject({ url: `/api/v1/detections/${LITERAL}/coverage?earliest=2026-03-10T11:00:00Z&latest=2026-03-10T14:00:00Z`, headers: bearer })).json()
+  t.match(gaps.find(({ cause }: { cause: string }) => cause === 'data_dropped'), { cause: 'data_dropped' })
 })
 
 t.test('a week after its first evaluation a slot waits for no event, which is counted', async t => {

@@ -168,6 +168,7 @@ for (const { what, damage } of IN_SEARCHES) {
     t.match(damages, [{ partition: DAY }])
     t.strictSame(filesOf(dataDir), [`${DAY}.damaged`, '2026-03-11.db'])
     t.match(events.partitions(), [{ name: DAY, state: 'damaged', events: 300, minTimeUs: (ARRIVAL_MS / 1000 - 299) * 1e6 }, { state: 'open' }])
+    t.strictSame([0, 1000].map(ms => events.isDamaged({ earliestUs: (ARRIVAL_MS + ms) * 1000, latestUs: Number.MAX_SAFE_INTEGER })), [true, false])
     t.strictSame((await search(events, text, { window: { earliestUs: (ARRIVAL_MS + 1000) * 1000, latestUs: Number.MAX_SAFE_INTEGER } })).warnings, [], 'a window without its events')
   })
 }

@@ -71,7 +71,7 @@ export interface RunOutcome {
   readonly drafts: readonly FindingDraft[]
   /** As it was when the run began. */
   readonly slot: RunnableSlot
-  /** Events of the window were dropped before. */
+  /** Events of the window were dropped before, or are in a damaged partition. */
   readonly isShort: boolean
   readonly backfill: RunOfBackfill | undefined
   readonly isAfter: (a: Position, b: Position) => boolean

@@ -16,7 +16,10 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
   /** The last one that was written. */
   let openName: string | null = null
 
-  const face: Pick<EventStore, 'position' | 'isAfter' | 'stats' | 'partitions'> = {
+  /** Partitions that were set aside and may hold events of a window. */
+  const asideOf = (window: Window): string[] => [...aside].filter(([name, summary]) => mayHold(name, summary, window)).map(([name]) => name)
+
+  const face: Pick<EventStore, 'position' | 'isAfter' | 'stats' | 'partitions' | 'isDamaged'> = {
     position: () => toPosition(lastId),
     isAfter: (a, b) => Number(a) > Number(b),
     stats: (): EventStoreStats => ({
@@ -29,6 +32,7 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
       ...[...catalogue.values()].map((summary): PartitionStatus => ({ ...toStatus(summary.name, summary), state: summary.name === openName ? 'open' : 'ok', bytes: partitionBytes(dir, summary.name) })),
       ...[...aside].map(([name, summary]): PartitionStatus => ({ ...toStatus(name, summary), state: 'damaged', bytes: partitionBytes(dir, name, 'damaged') })),
     ].sort((a, b) => compareNames(a.name, b.name)),
+    isDamaged: window => asideOf(window).length > 0,
   }
 
   return {
@@ -53,9 +57,7 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
       return { partitions: [...catalogue.values()].filter(({ lastId }) => lastId > afterId), window, afterId, lastId: Number(position) }
     },
     /** What a search of the window goes without. */
-    warningsOf: (window: Window): string[] => [...aside]
-      .filter(([name, summary]) => mayHold(name, summary, window))
-      .map(([name]) => `the partition ${name} is damaged: its events are not searched`),
+    warningsOf: (window: Window): string[] => asideOf(window).map(name => `the partition ${name} is damaged: its events are not searched`),
   }
 }
 
