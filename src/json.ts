@@ -19,6 +19,9 @@ export function toValue (values: readonly Scalar[]): Value | undefined {
   return values.length > 1 ? values : values[0]
 }
 
+/** Keys of an object, and of each what is wanted of its value: all of it, or if it is an object some keys of that. What is no object is wanted whole. */
+export interface KeyTree extends ReadonlyMap<string, KeyTree | 'whole'> {}
+
 /**
  * Longer names are no fields: one long key with many below it would make gigabytes of names out of one event. Keys of
  * Kubernetes labels have at most 317 characters.
@@ -34,6 +37,13 @@ export function lookupJsonField (json: unknown, name: string): Value | undefined
   const path = Array.isArray(json) ? name : `.${name}`
   if (path.length <= MAX_NAME_CHARS) descend(json, path, found)
   return toValue(found)
+}
+
+/**
+ * The top-level keys through which `lookupJsonField` can come to a field: dots of its name may be in a key, or between two.
+ */
+export function jsonFieldKeys (name: string): string[] {
+  return [...name.matchAll(/\.|\{\}|$/g)].map(({ index }) => name.slice(0, index))
 }
 
 /** Every automatic field of an event, in document order. `lookupJsonField` of each name gives the same value. */

@@ -1,4 +1,5 @@
 import type { Metadata } from '../event.js'
+import type { Projector } from './projection.js'
 import { scanEnvelope, scanHead } from './scan.js'
 import type { ByteSpan, EnvelopeSpan } from './scan.js'
 import { openEnvelopes, parseEnvelope, textOf } from './split.js'
@@ -41,6 +42,8 @@ export interface BodyRules {
 export interface EnvelopeRules extends BodyRules {
   /** keep: an unknown key is counted and the event stored. splunk: reading ends there without an error (hec.md 4.3). */
   readonly compatibility: 'keep' | 'splunk'
+  /** Leaves out of events what nobody asks for; null: all is read. */
+  readonly projector: Projector | null
 }
 
 export interface BodyOutcome {
@@ -58,7 +61,7 @@ const KNOWN_KEYS = new Set(['time', 'host', 'source', 'sourcetype', 'index', 'ev
 
 /** Reads the body of `/event` by Splunk's rules and hands over one event after the other, until the first fault (hec.md 4.4). */
 export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event: ParsedEvent) => void): BodyOutcome {
-  const envelopes = openEnvelopes(body)
+  const envelopes = openEnvelopes(body, rules.projector)
   let unknownKeys = 0
   let skipped = 0
   for (let position = 0; ; position++) {

@@ -1,8 +1,9 @@
 import { isShallow } from '../json.js'
+import type { Projector } from './projection.js'
 import type { ByteSpan } from './scan.js'
 import { isJsonSpace, openScanner, skipSpace } from './scan.js'
 
-/** An envelope of a body, parsed. */
+/** An envelope of a body, parsed; of its `event` there may be no more than a projector was asked for. */
 export interface ParsedEnvelope extends ByteSpan { readonly envelope: Readonly<Record<string, unknown>> }
 
 const OPEN_BRACE = 0x7b
@@ -17,6 +18,9 @@ const MAX_SINGLE_BYTES = 1 << 16
 const MAX_GUESS_BYTES = 1 << 20
 const MAX_WRONG_GUESSES = 8
 
+/** A body with as many envelopes that can't be projected is read without: each costs a look at what comes behind it. */
+const MAX_REFUSALS = 8
+
 const decoder = new TextDecoder()
 
 /** The text of a part of a body. In pieces of one envelope it is fast; of a whole body it is not. */
@@ -27,9 +31,9 @@ export function textOf (body: Uint8Array, { start, end }: ByteSpan): string {
 /**
  * Walks the envelopes of a body as `openScanner` does, and parses each; `'faulty'` also where one is no JSON. A sender's envelopes look alike, so the end of
  * one is guessed: before the next bytes that are between the first two. JSON.parse proves a guess, since no object is the beginning of another one; where it
- * is wrong, the bytes are scanned. Scanning takes half as long as parsing, guessing next to nothing.
+ * is wrong, the bytes are scanned. Scanning takes half as long as parsing, guessing next to nothing. Where there is a projector all this is for what it isn't sure of.
  */
-export function openEnvelopes (body: Uint8Array): { next: () => ParsedEnvelope | null | 'faulty' } {
+export function openEnvelopes (body: Uint8Array, projector: Projector | null = null): { next: () => ParsedEnvelope | null | 'faulty' } {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   const bodyEnd = trimEnd(body)
   let at = 0
@@ -39,6 +43,25 @@ export function openEnvelopes (body: Uint8Array): { next: () => ParsedEnvelope |
   let scanner: ReturnType<typeof openScanner> | null = null
 
   let wrongGuesses = 0
+
+  const projection = projector?.(body)
+  let projected: readonly ParsedEnvelope[] = []
+  /** Of the next one that was projected. */
+  let place = 0
+  let refusals = 0
+
+  function project (): ParsedEnvelope | null {
+    if (place === projected.length) {
+      if (projection === undefined || refusals === MAX_REFUSALS) return null
+      projected = projection.read(at)
+      place = 0
+      if (projected.length === 0) {
+        refusals++
+        return null
+      }
+    }
+    return projected[place++]!
+  }
 
   /** Null where it can't be guessed. */
   function guessEnd (): number | null {
@@ -77,10 +100,10 @@ export function openEnvelopes (body: Uint8Array): { next: () => ParsedEnvelope |
       if (scanner !== null) return scan()
       at = skipSpace(body, at)
       if (body[at] !== OPEN_BRACE) return scan()
-      const guessed = guess()
-      if (guessed !== null) {
-        at = guessed.end
-        return guessed
+      const read = project() ?? guess()
+      if (read !== null) {
+        at = read.end
+        return read
       }
       const found = scan()
       if (found === null || found === 'faulty') return found

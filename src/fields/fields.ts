@@ -4,7 +4,7 @@ import { toSeconds } from '../event.js'
 import { jsonFields, lookupJsonField, parseJsonObject, toFieldValue, toValue } from '../json.js'
 import type { FieldTables } from './field-tables.js'
 import type { Mapping, MetadataField } from './tables.js'
-import { COLUMNS, isMetadata, isWrappable, METADATA_FIELDS, TETRAGON_KEYS } from './tables.js'
+import { COLUMNS, COMMAND_LINE_MEMBERS, isMetadata, isWrappable, METADATA_FIELDS, TETRAGON_KEYS, WRAPPING_KEY } from './tables.js'
 
 /** An event as search sees it. `payload` is the JSON object that its fields are read from, where it holds one. */
 export interface IndexedEvent extends Metadata {
@@ -116,8 +116,8 @@ function toObject (event: unknown): object | null {
 
 /** The Tetragon event that a container's log line holds; where it holds none, what was given. */
 function unwrap (payload: object): object {
-  if (!Object.hasOwn(payload, 'log')) return payload
-  const inner = toObject((payload as { log: unknown }).log)
+  if (!Object.hasOwn(payload, WRAPPING_KEY)) return payload
+  const inner = toObject((payload as Record<typeof WRAPPING_KEY, unknown>)[WRAPPING_KEY])
   return inner !== null && TETRAGON_KEYS.some(key => Object.hasOwn(inner, key)) ? inner : payload
 }
 
@@ -186,15 +186,16 @@ function applyMapping (mapping: Mapping, payload: object): Value | undefined {
 
 /** A process object's binary and, one space behind it, its arguments; the binary alone where it has none. */
 function commandLine (process: unknown): Value | undefined {
-  const binary = toFieldValue(follow(process, ['binary']))
-  const args = toFieldValue(follow(process, ['arguments']))
+  const binary = toFieldValue(memberOf(process, COMMAND_LINE_MEMBERS[0]))
+  const args = toFieldValue(memberOf(process, COMMAND_LINE_MEMBERS[1]))
   return binary === undefined || args === undefined ? binary : `${binary} ${args}`
 }
 
 function follow (json: unknown, path: readonly string[]): unknown {
-  for (const key of path) {
-    if (typeof json !== 'object' || json === null || !Object.hasOwn(json, key)) return undefined
-    json = (json as Record<string, unknown>)[key]
-  }
+  for (const key of path) json = memberOf(json, key)
   return json
+}
+
+function memberOf (json: unknown, key: string): unknown {
+  return typeof json === 'object' && json !== null && Object.hasOwn(json, key) ? (json as Record<string, unknown>)[key] : undefined
 }

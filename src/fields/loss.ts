@@ -6,6 +6,9 @@ export interface Loss {
   readonly throttled: 0 | 1
 }
 
+/** The members of an event that say it. */
+export const LOSS_MEMBERS = ['rate_limit_info', 'process_throttle'] as const
+
 /**
  * Of Tetragon's `rate_limit_info` and `process_throttle`; null of any other event. Source: api/v1/tetragon/events.proto of cilium/tetragon, RateLimitInfo
  * and ProcessThrottle. Protojson writes the uint64 as text; before there was a message for it, it was a number.

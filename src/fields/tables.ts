@@ -24,6 +24,9 @@ export function isWrappable (sourcetype: string): boolean {
   return sourcetype === ISOVALENT || sourcetype.startsWith(`${ISOVALENT}:`)
 }
 
+/** Its member there. */
+export const WRAPPING_KEY = 'log'
+
 /** What every event has beside its fields, and nothing in an event or a table can change. */
 export const METADATA_FIELDS = ['_time', '_raw', 'host', 'source', 'sourcetype', 'index'] as const
 export type MetadataField = typeof METADATA_FIELDS[number]
@@ -45,6 +48,9 @@ export type Mapping =
   | { readonly via: 'basename', readonly path: readonly string[] }
   | { readonly via: 'command_line', readonly path: readonly string[] }
   | { readonly via: 'constant', readonly value: string | readonly string[] }
+
+/** The members of a process object that its command line is made of. */
+export const COMMAND_LINE_MEMBERS = ['binary', 'arguments'] as const
 
 const value = (...path: string[]): Mapping => ({ via: 'value', path })
 const lowerCase = (...path: string[]): Mapping => ({ via: 'lower_case', path })

@@ -1,7 +1,7 @@
 import { ALL_TIME, fractionUs, zoneMinutes } from '../event.js'
 
 /** The members of a JSON event that say when it was, the first that has a time: Tetragon's (isovalent-events.md section 1), then common ones. */
-const TIME_MEMBERS = ['time', '_time', '@timestamp', 'timestamp'] as const
+export const TIME_MEMBERS = ['time', '_time', '@timestamp', 'timestamp'] as const
 
 /** How far into a text a time is looked for: Splunk's MAX_TIMESTAMP_LOOKAHEAD. */
 const LOOK_AHEAD = 128

@@ -12,6 +12,7 @@ const RULES: EnvelopeRules = {
   existingIndexes: new Set(['main', 'other', 'third']),
   maxEventBytes: 1000,
   compatibility: 'keep',
+  projector: null,
 }
 
 function parse (text: string | Uint8Array, rules: Partial<EnvelopeRules> = {}) {

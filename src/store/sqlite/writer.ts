@@ -2,11 +2,14 @@ import { mkdirSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { BodyRules, EnvelopeRules, ParsedEvent } from '../../envelope/envelope.js'
 import { parseBody } from '../../envelope/envelope.js'
+import type { Projector } from '../../envelope/projection.js'
+import { openProjector } from '../../envelope/projection.js'
 import { parseLines } from '../../envelope/lines.js'
 import type { FieldTables } from '../../fields/field-tables.js'
 import type { IndexedEvent } from '../../fields/fields.js'
 import { joinFilled } from '../../fields/fields.js'
 import { lossOf } from '../../fields/loss.js'
+import { neededKeys } from '../../fields/needed-keys.js'
 import { ownTime } from '../../fields/time.js'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, DroppedPartition } from '../events.js'
@@ -16,7 +19,7 @@ import type { BlockItem } from './block.js'
 import { encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import { encodeColumns } from './column-block.js'
 import type { ColumnReader, ColumnValues } from './columns.js'
-import { openColumnReader } from './columns.js'
+import { COLUMN_FIELDS, openColumnReader } from './columns.js'
 import type { Damage } from './damage.js'
 import { DamageError, reading } from './damage.js'
 import { openDictionary } from './dictionary.js'
@@ -76,6 +79,8 @@ export function openWriter (options: WriterOptions) {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const idMark = openIdMark(dir)
   const columnReader = openColumnReader(options.fieldTables)
+  const eventKeys = neededKeys(options.fieldTables, COLUMN_FIELDS)
+  const projector = eventKeys === null ? null : openProjector(eventKeys)
   const sourceCounts = openSourceCounts()
   const partitionOptions = { durability, fieldsHash: columnReader.hash }
   const folder = readFolder(dir)
@@ -145,7 +150,7 @@ export function openWriter (options: WriterOptions) {
 
   const uses = (name: string) => open?.name === name || before.some(one => one.name === name)
 
-  const read = (request: AppendRequest) => readRequest(request, options, columnReader)
+  const read = (request: AppendRequest) => readRequest(request, options, columnReader, projector)
 
   return {
     /** What was there at the start. */
@@ -220,10 +225,11 @@ function readOnce (requests: readonly AppendRequest[], readNew: (request: Append
   })
 }
 
-function readRequest (request: AppendRequest, options: WriterOptions, columnReader: ColumnReader): ReadRequest {
+function readRequest (request: AppendRequest, options: WriterOptions, columnReader: ColumnReader, projector: Projector | null): ReadRequest {
   const events: PendingEvent[] = []
   const body = new Uint8Array(request.body)
   const fill = Object.entries(request.fill)
+  const asksForColumns = fill.every(([name]) => COLUMN_FIELDS.includes(name)) // whether an event has another field all of it must say
   let ownTimes = 0
   let filled = 0
   const take = (event: ParsedEvent): void => {
@@ -241,7 +247,7 @@ function readRequest (request: AppendRequest, options: WriterOptions, columnRead
       existingIndexes: options.existingIndexes,
       maxEventBytes: options.maxEventBytes,
     }
-    const outcome = request.format === 'lines' ? parseLines(body, rules, take) : parseBody(body, { ...rules, compatibility: options.compatibility }, take)
+    const outcome = request.format === 'lines' ? parseLines(body, rules, take) : parseBody(body, { ...rules, compatibility: options.compatibility, projector: asksForColumns ? projector : null }, take)
     return { result: { stored: events.length, ...outcome, ownTimes, filled, resent: false }, events, hash: null }
   } catch (error) {
     return { result: { error: error as Error }, events: [], hash: null } // a defect must not take the others' events with it
