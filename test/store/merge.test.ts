@@ -9,7 +9,7 @@ import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
 import type { EventStore } from '../../src/store/events.js'
 import { MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from '../../src/store/sqlite/block.js'
-import { openReader } from '../../src/store/sqlite/reader.js'
+import { openReader, runAtOnce } from '../../src/store/sqlite/reader.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append, requestOf } from '../fixtures/events.js'
@@ -57,7 +57,7 @@ t.test('small blocks become large ones, with the same events and the same rows, 
         const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
         return reader.search({ plan, ...scope, timeZone: 'UTC', nowMs: 0, limit: 100_000 }, () => {}).rows.map(({ values }) => [...values])
       })
-      return { events: reader.find({ ...all, ...scope }, () => {}), rows }
+      return { events: runAtOnce(reader.find({ ...all, ...scope }, () => {})), rows }
     }
     for (const sizes of [before, after]) {
       const partition = sizes.map(commit).at(-1)!

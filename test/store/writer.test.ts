@@ -18,7 +18,7 @@ import { openDictionary, openDictionaryReader } from '../../src/store/sqlite/dic
 import { compileNeedles } from '../../src/store/sqlite/needles.js'
 import { openPartition, readSummary } from '../../src/store/sqlite/partition.js'
 import type { PartitionSummary } from '../../src/store/sqlite/partition.js'
-import { openReader } from '../../src/store/sqlite/reader.js'
+import { openReader, runAtOnce } from '../../src/store/sqlite/reader.js'
 import type { Writer } from '../../src/store/sqlite/writer.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, tempDir } from '../fixtures/app.js'
@@ -262,9 +262,9 @@ t.test('a page reads only the blocks that its events can be in, however many lie
   for (const [order, id] of Object.entries(places) as [keyof typeof places, number][]) {
     const timeUs = (Math.floor((id - 1) / 4) * 10 + (id - 1) % 4) * 1_000_000
     let read = 0
-    const found = reader.find({
+    const found = runAtOnce(reader.find({
       predicate: { kind: 'all', span: { start: 0, end: 0 } }, partitions: [summaryOf(dir)], window: ALL_TIME, afterId: 0, lastId: 200, order, limit: 4, after: { timeUs, id },
-    }, () => { read++ })
+    }, () => { read++ }))
 
     const step = order.startsWith('-') ? -1 : 1
     t.strictSame(found.map(({ event }) => event.id), [1, 2, 3, 4].map(n => id + n * step), order)

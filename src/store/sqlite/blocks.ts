@@ -98,9 +98,9 @@ function firstIdNear ({ name, db }: PartitionReader, id: number): number {
 
 /**
  * Merges the events of blocks in order. Blocks come by the first time (or id) that they can hold, so an event is next when
- * no block to come can hold one before it; only blocks that overlap in time are in memory together.
+ * no block to come can hold one before it; only blocks that overlap in time are in memory together. Null says that a block was read.
  */
-export function * ordered<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder, readBlock: ReadBlock<T>, after?: Place): Generator<Found<T>> {
+export function * ordered<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder, readBlock: ReadBlock<T>, after?: Place): Generator<Found<T> | null> {
   const sign = order.startsWith('-') ? -1 : 1
   const byId = order === 'id' || order === '-id'
   const keyOf = ({ id, timeUs }: { id: number, timeUs: number }) => byId ? id : timeUs
@@ -134,6 +134,7 @@ export function * ordered<T> (partitions: readonly PartitionReader[], scope: Sco
       for (const found of readBlock(head.stream.reader, head.block)) {
         if (after === undefined || compare(found, after) > 0) pending.push(found)
       }
+      yield null
     } else return
   }
 }

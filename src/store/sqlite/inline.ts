@@ -6,7 +6,7 @@ import { arrivalWindow } from './arrivals.js'
 import { openCatalogue } from './catalogue.js'
 import type { SqliteEventsOptions } from './open.js'
 import { aliveUntil } from './partition-reader.js'
-import { openReader } from './reader.js'
+import { openReader, runAtOnce } from './reader.js'
 import { openWriter } from './writer.js'
 
 /** A search takes no longer than that: nothing else happens meanwhile. */
@@ -38,10 +38,10 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
       return reader.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, alive(signal))
     },
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
-      return reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal))
+      return runAtOnce(reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal)))
     },
     since: async ({ after, position, queries, signal }) => {
-      return reader.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, alive(signal))
+      return runAtOnce(reader.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, alive(signal)))
     },
     failure: () => null,
     retain: async () => [], // its folder ends with the command

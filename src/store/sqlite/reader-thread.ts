@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
 import type { ArrivalResult, FoundEvent } from '../events.js'
 import { DamageError } from './damage.js'
 import { aliveUntil } from './partition-reader.js'
-import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
+import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
 import { openReader } from './reader.js'
 
 /** A thread that searches, one message after the other. */
@@ -35,7 +36,17 @@ const { stop, ...options } = workerData as ReaderThreadOptions
 const stopFlag = new Int32Array(stop)
 const reader = openReader(options)
 
-port.on('message', (message: ToReader) => {
+/**
+ * After so many blocks the event loop has a turn. What zstd gives back is memory that Node lets go of there alone, however long nobody needs it: 1.5 MB for each
+ * block that is decoded.
+ */
+const BLOCKS_PER_TURN = 8
+
+/** What comes while a search has its turns waits for its end. */
+let last = Promise.resolve()
+port.on('message', (message: ToReader) => { last = last.then(() => take(message)) })
+
+async function take (message: ToReader): Promise<void> {
   if (message.kind === 'close') {
     reader.close()
     port.close()
@@ -44,16 +55,24 @@ port.on('message', (message: ToReader) => {
   if (message.kind === 'forget') return reader.forget(message.partitions)
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
   try {
-    if (message.kind === 'find') post({ kind: 'found', found: reader.find(message.job, alive) })
-    else if (message.kind === 'since') post({ kind: 'found', found: reader.since(message.job, alive) })
-    else post({ kind: 'searched', outcomes: reader.searchTogether(message.jobs, alive) })
+    if (message.kind === 'find') post({ kind: 'found', found: await runInTurns(reader.find(message.job, alive)) })
+    else if (message.kind === 'since') post({ kind: 'found', found: await runInTurns(reader.since(message.job, alive)) })
+    else post({ kind: 'searched', outcomes: await runInTurns(reader.searchTogether(message.jobs, alive)) })
   } catch (error) {
     if (error instanceof DamageError) return post({ kind: 'damaged', partition: error.partition, reason: error.reason })
     const { message: text, stack } = error as Error
     const code = error instanceof AppError ? error.code : null
     post({ kind: 'failed', code, message: code === null ? stack ?? text : text })
   }
-})
+}
+
+async function runInTurns<T> (steps: Steps<T>): Promise<T> {
+  for (let blocks = 1; ; blocks++) {
+    const { value, done } = steps.next()
+    if (done === true) return value
+    if (blocks % BLOCKS_PER_TURN === 0) await setImmediate()
+  }
+}
 
 function post (message: FromReader): void {
   port.postMessage(message)

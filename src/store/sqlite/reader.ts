@@ -52,6 +52,17 @@ export interface FindJob extends Scope {
   readonly after?: Place | undefined
 }
 
+/** Work that stops after each block that it reads, for whoever does it to do something else. */
+export type Steps<T> = Generator<undefined, T>
+
+/** Does all of it. */
+export function runAtOnce<T> (steps: Steps<T>): T {
+  for (;;) {
+    const { value, done } = steps.next()
+    if (done === true) return value
+  }
+}
+
 /** Its window is that of its queries. */
 export interface SinceJob extends Scope { readonly queries: readonly ArrivalQuery[] }
 
@@ -121,7 +132,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   }
 
   /** Searches of one scope; those that read events decode each block once for all. What fails in one of them is its own outcome. */
-  function searchTogether (jobs: readonly SearchJob[], alive: Alive): SearchOutcome[] {
+  function * searchTogether (jobs: readonly SearchJob[], alive: Alive): Steps<SearchOutcome[]> {
     const outcomes: SearchOutcome[] = []
     const shared: (PreparedSearch & { readonly place: number, readonly sink: Sink, readonly condition: Condition })[] = []
     jobs.forEach((job, place) => {
@@ -135,7 +146,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     if (shared.length === 0) return outcomes
     const alone = new Set<number>()
     watch = { alive, warn: message => shared.forEach(({ context }) => context.warn(message)) }
-    const scannedEvents = readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), jobs[0]!, alive, (i, row) => {
+    const scannedEvents = yield * readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), jobs[0]!, alive, (i, row) => {
       if (alone.has(i)) return
       try {
         shared[i]!.sink.add(row)
@@ -154,7 +165,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
   }
 
   /** Hands each search its rows; gives how many events were looked at. */
-  function readTogether (searches: readonly SharedQuery[], scope: Scope, alive: Alive, onRow: (search: number, row: Row) => void): number {
+  function * readTogether (searches: readonly SharedQuery[], scope: Scope, alive: Alive, onRow: (search: number, row: Row) => void): Steps<number> {
     const partitions = readersOf(scope)
     let scannedEvents = 0
     const decode = sharedDecoder(searches, scope, alive)
@@ -163,7 +174,10 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       return decode(reader, block)
     }
     const order = searches.some(({ query }) => query.order !== 'any') ? '-time' : 'any'
-    for (const { item } of readBlocks(partitions, scope, order, readBlock)) for (const [search, row] of item) onRow(search, row)
+    for (const found of readBlocks(partitions, scope, order, readBlock)) {
+      if (found === null) yield
+      else for (const [search, row] of found.item) onRow(search, row)
+    }
     return scannedEvents
   }
 
@@ -171,7 +185,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     search,
     searchTogether,
 
-    find (job: FindJob, alive: Alive): FoundEvent[] {
+    * find (job: FindJob, alive: Alive): Steps<FoundEvent[]> {
       watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
       const condition = toCondition(job.predicate)
       const matches = compilePredicate(job.predicate)
@@ -180,20 +194,22 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
       })
       const partitions = readersOf(job)
       const found: FoundEvent[] = []
-      for (const { timeUs, item } of ordered(partitions, job, job.order, readBlock, job.after)) {
-        found.push({ event: item, timeUs })
+      for (const one of ordered(partitions, job, job.order, readBlock, job.after)) {
+        if (one === null) yield
+        else found.push({ event: one.item, timeUs: one.timeUs })
         if (found.length === job.limit) break
       }
       return found
     },
 
-    since (job: SinceJob, alive: Alive): ArrivalResult[] {
+    * since (job: SinceJob, alive: Alive): Steps<ArrivalResult[]> {
       watch = { warn: () => {}, alive }
       const arrivals = openArrivals(job)
       for (const partition of readersOf(job)) {
         for (const block of blocksOf(partition, job, 'id')) {
           alive()
           arrivals.add(partition, block)
+          yield
         }
       }
       return arrivals.results()
@@ -258,13 +274,16 @@ function * findRows (partitions: readonly PartitionReader[], job: SearchJob, ord
     count(block)
     return (isEven(reader, block) ? narrow : decode)(reader, block)
   }
-  for (const { item } of readBlocks(partitions, job, order, readBlock)) yield item
+  for (const found of readBlocks(partitions, job, order, readBlock)) if (found !== null) yield found.item
 }
 
-function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder | 'any', readBlock: ReadBlock<T>): Generator<Found<T>> {
+function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, order: EventOrder | 'any', readBlock: ReadBlock<T>): Generator<Found<T> | null> {
   if (order !== 'any') return yield * ordered(partitions, scope, order, readBlock)
   for (const partition of partitions) {
-    for (const block of blocksOf(partition, scope, 'any')) yield * readBlock(partition, block)
+    for (const block of blocksOf(partition, scope, 'any')) {
+      yield * readBlock(partition, block)
+      yield null
+    }
   }
 }
 
