@@ -7,6 +7,8 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify'
 import { fastify, LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
+import type { AuditRouteDeps } from './api/audit.js'
+import { auditRoutes, useAudit } from './api/audit.js'
 import type { AuthDeps } from './api/auth.js'
 import { useApiKeys } from './api/auth.js'
 import type { BackfillRouteDeps } from './api/backfills.js'
@@ -57,7 +59,7 @@ import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 import { ui } from './ui/ui.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, Omit<AuthDeps, 'time'> {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, AuditRouteDeps, Omit<AuthDeps, 'time' | 'audit'> {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources
@@ -131,6 +133,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
   await app.register(async api => {
     await api.register(cookie)
     const auth = useApiKeys(api, deps)
+    useAudit(api, deps)
     await api.register(sessionRoutes, { ...deps, auth, isSecure: deps.https !== undefined })
     await api.register(eventRoutes, deps)
     await api.register(searchRoutes, deps)
@@ -147,6 +150,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(riskRoutes, deps)
     await api.register(tokenRoutes, deps)
     await api.register(keyRoutes, deps)
+    await api.register(auditRoutes, deps)
     await api.register(backupRoutes, deps)
     await api.register(storeRoutes, deps)
     await api.register(sourceRoutes, deps)

@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { openApiMetrics } from './api/metrics.js'
 import type { Readiness } from './api/probes.js'
 import { buildApp } from './app.js'
+import { openAudit } from './audit.js'
 import type { Config } from './config.js'
 import { ConfigError } from './config.js'
 import { openCredentials } from './credentials.js'
@@ -47,6 +48,7 @@ import type { Clock } from './schedule/loop.js'
 import { runLoop } from './schedule/loop.js'
 import { openSessions } from './sessions.js'
 import { openBackups } from './store/backups.js'
+import { openAuditStore } from './store/control/audit.js'
 import { openBackfillStore } from './store/control/backfills.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
@@ -189,6 +191,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   const credentials = openCredentials(config, credentialStore)
   const usage = openTokenUsage(credentialStore)
   const keys = openKeys(config, openKeyStore(control))
+  const audit = openAudit({ store: openAuditStore(control), now: clock.now })
   const sessions = openSessions({ keys, store: openSessionStore(control) })
   warnOfHidden()
   const detectionStore = openDetectionStore(control)
@@ -346,6 +349,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     tokens: openTokens(credentials.findToken),
     keys,
     sessions,
+    audit,
     apiMetrics: openApiMetrics(registry),
     acks,
     budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_BYTES_ALONE),
@@ -440,6 +444,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     usage.flush()
     keys.flush()
     sessions.flush()
+    audit.flush()
   }
 
   async function collectArrivals (): Promise<void> {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type {} from '@fastify/cookie'
 import type {} from '@fastify/rate-limit'
+import type { Audit, AuditDetail } from '../audit.js'
 import type { Role } from '../config.js'
 import { AppError } from '../errors.js'
 import type { Keys, Refusal } from '../keys.js'
@@ -23,6 +24,7 @@ export interface AuthDeps {
   readonly keys: Keys
   readonly sessions: Sessions
   readonly apiMetrics: ApiMetrics
+  readonly audit: Pick<Audit, 'refusedKey' | 'record'>
   readonly time: { readonly now: () => number }
 }
 
@@ -50,21 +52,26 @@ declare module 'fastify' {
     apiKey: ApiKey | null
     /** Whether the same request would be let in now: of one that has no end, the key may be revoked meanwhile. */
     isAllowed: () => boolean
+    /** Says what the request has changed, for its entry of the audit log; null: nothing. What is told is never a secret. */
+    audited: (detail: AuditDetail | null) => void
   }
   interface FastifyContextConfig {
     /** The least role that may call the route, viewer where it says nothing; `none`: whoever may reach it. */
     role?: Role | 'none'
+    /** What a request that is neither GET nor HEAD does: noun and verb, such as `token.add`. `none`: it changes nothing, or writes its entry itself. */
+    audit?: string
   }
 }
 
 /** Asks every request of this scope for a key of a sufficient role, as `Authorization: Bearer <key>` or by the cookie of a session. */
-export function useApiKeys (app: FastifyInstance, { keys, sessions, apiMetrics, time }: AuthDeps) {
+export function useApiKeys (app: FastifyInstance, { keys, sessions, apiMetrics, audit, time }: AuthDeps) {
   const countFailure = app.createRateLimit(MAX_FAILURES)
 
   /** Counts a credential that failed, and throws what the request is answered with. Only keys can be guessed, so only they make an address wait. */
   async function refuse (request: FastifyRequest, reply: FastifyReply, reason: keyof typeof WHY): Promise<never> {
     apiMetrics.failed(reason)
     if (reason !== 'missing' && reason !== 'session') {
+      audit.refusedKey(request.ip, reason, request.id)
       const { isExceeded, ttlInSeconds } = await countFailure(request) as { isExceeded?: boolean, ttlInSeconds?: number }
       if (isExceeded === true) {
         reply.header('retry-after', ttlInSeconds ?? 60)

@@ -69,7 +69,7 @@ export async function backfillRoutes (app: FastifyInstance, { backfills, time }:
   })
 
   routes.post('/backfills', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'backfill.begin' },
     schema: {
       summary: 'Evaluate a detection over a stretch of the past',
       description: 'With the definition of now, slot by slot, oldest first, behind all slots that the ledger has to do. One backfill runs at a time.',
@@ -82,8 +82,9 @@ export async function backfillRoutes (app: FastifyInstance, { backfills, time }:
       }),
       response: { 202: BackfillView, ...problemReplies },
     },
-  }, async ({ body, apiKey, log }, reply) => {
+  }, async ({ body, apiKey, log, audited }, reply) => {
     const backfill = await backfills.create(body.detection, resolveWindow(body, time), { isDryRun: body.dry_run === true, by: apiKey!.name })
+    audited({ id: backfill.id, after: { detection: backfill.detection_id, ...toWindowText({ earliestUs: backfill.earliest_us, latestUs: backfill.latest_us }), dry_run: backfill.dry_run === 1 } })
     log.info({ backfill_id: backfill.id, detection_id: backfill.detection_id, slots: backfill.total_slots, dry_run: backfill.dry_run === 1, key_name: apiKey!.name }, 'backfill asked for')
     return reply.code(202).header('location', `/api/v1/backfills/${backfill.id}`).send(view(backfill))
   })
@@ -93,7 +94,7 @@ export async function backfillRoutes (app: FastifyInstance, { backfills, time }:
   }, async ({ params }) => view(backfills.get(params.id)))
 
   routes.post('/backfills/:id/cancel', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'backfill.cancel' },
     schema: {
       summary: 'End a backfill; the slot under way is still done, and what was found stays',
       tags: ['backfills'],

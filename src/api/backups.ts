@@ -27,15 +27,16 @@ export async function backupRoutes (app: FastifyInstance, { backups }: { backups
   })
 
   routes.post('/backups', {
-    config: { role: 'admin' },
+    config: { role: 'admin', audit: 'backup.begin' },
     schema: {
       summary: 'Begin a backup',
       description: 'It goes to a folder of its own below data.backup_dir, named by the time. One runs at a time.',
       tags: ['backups'],
       response: { 202: Backup, ...problemReplies },
     },
-  }, async ({ log, apiKey }, reply) => {
+  }, async ({ log, apiKey, audited }, reply) => {
     const backup = backups.start()
+    audited({ id: backup.id })
     log.info({ backup_id: backup.id, key_name: apiKey?.name }, 'backup begun')
     return reply.code(202).header('location', `/api/v1/backups/${backup.id}`).send(backup)
   })

@@ -89,41 +89,45 @@ export async function deliveryRoutes (app: FastifyInstance, { deliveries, time }
   }, async ({ params }) => toView(deliveries.get(params.id)))
 
   routes.post('/deliveries/:id/resend', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'delivery.resend' },
     schema: { summary: 'Send one again that was given up, before all that was written after it', tags: ['deliveries'], params: Id, response: { 200: DeliveryView, ...problemReplies } },
-  }, async ({ params, apiKey, log }) => {
+  }, async ({ params, apiKey, log, audited }) => {
     const delivery = deliveries.resend(params.id, time.now())
+    audited({ after: { target: delivery.target, finding: delivery.finding_id } })
     log.info({ delivery_id: delivery.id, target: delivery.target, key_name: apiKey!.name }, 'a delivery is sent again')
     return toView(delivery)
   })
 
   routes.post('/deliveries/resend', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'delivery.resend_all' },
     schema: { summary: 'Send all again that was given up for a target', tags: ['deliveries'], body: OfTarget, response: { 200: Count, ...problemReplies } },
-  }, async ({ body, apiKey, log }) => {
+  }, async ({ body, apiKey, log, audited }) => {
     const count = await deliveries.resendAll(body.target, time.now())
+    audited({ after: { ...body, count } })
     log.info({ target: body.target, count, key_name: apiKey!.name }, 'deliveries are sent again')
     return { count }
   })
 
   routes.delete('/deliveries/:id', {
-    config: { role: 'admin' },
+    config: { role: 'admin', audit: 'delivery.drop' },
     schema: { summary: 'Remove one that waits or was given up', tags: ['deliveries'], params: Id, response: { 204: z.null().describe('it is gone'), ...problemReplies } },
-  }, async ({ params, apiKey, log }, reply) => {
+  }, async ({ params, apiKey, log, audited }, reply) => {
+    const { target, state, finding_id: finding } = deliveries.get(params.id)
+    audited({ before: { target, state, finding } })
     deliveries.drop(params.id)
     log.info({ delivery_id: params.id, key_name: apiKey!.name }, 'a delivery was removed')
     return reply.code(204).send(null)
   })
 
   routes.post('/deliveries/drop', {
-    config: { role: 'admin' },
+    config: { role: 'admin', audit: 'delivery.drop_all' },
     schema: {
       summary: 'Remove all that waits or was given up for a target, which may be one that the configuration has no more',
       tags: ['deliveries'],
       body: OfTarget.extend({ state: z.enum(['pending', 'dead']).optional().describe('only those') }),
       response: { 200: Count, ...problemReplies },
     },
-  }, async ({ body, apiKey, log }) => {
+  }, async ({ body, apiKey, log, audited }) => {
     let count = 0
     for (const state of body.state === undefined ? ['pending', 'dead'] as const : [body.state]) {
       for (let dropped = AT_A_TIME; dropped === AT_A_TIME;) {
@@ -132,6 +136,7 @@ export async function deliveryRoutes (app: FastifyInstance, { deliveries, time }
         await setImmediate()
       }
     }
+    audited({ after: { ...body, count } })
     log.info({ target: body.target, count, key_name: apiKey!.name }, 'deliveries were removed')
     return { count }
   })
@@ -157,15 +162,16 @@ export async function deliveryRoutes (app: FastifyInstance, { deliveries, time }
   })
 
   routes.post('/targets/:name/test', {
-    config: { role: 'admin' },
+    config: { role: 'admin', audit: 'target.test' },
     schema: {
       summary: 'Send a test message now, and say what the target answered',
       tags: ['deliveries'],
       params: z.strictObject({ name: TargetName }),
       response: { 200: TestResult, ...problemReplies },
     },
-  }, async ({ params, apiKey, log }) => {
+  }, async ({ params, apiKey, log, audited }) => {
     const { answer, error } = await deliveries.test(params.name, time.now())
+    audited({ after: { succeeded: error === null, status: answer?.status ?? null } })
     log.info({ target: params.name, status: answer?.status ?? null, key_name: apiKey!.name }, 'a target was tested')
     return { succeeded: error === null, status: answer?.status ?? null, elapsed_ms: answer?.elapsedMs ?? null, answer: answer?.text ?? null, error }
   })

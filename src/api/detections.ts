@@ -123,7 +123,7 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
   }, async ({ params }) => view(detections.get(params.id)))
 
   routes.patch('/detections/:id', {
-    config: { role: 'admin' },
+    config: { role: 'admin', audit: 'detection.change' },
     schema: {
       summary: 'Enable, disable, schedule',
       tags: ['detections'],
@@ -134,9 +134,15 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
       }),
       response: { 200: DetectionView, ...problemReplies },
     },
-  }, async ({ params, body }) => view(ledger.patch(detections.get(params.id).id, body)))
+  }, async ({ params, body, audited }) => {
+    const before = view(detections.get(params.id))
+    const after = view(ledger.patch(before.id, body))
+    audited({ id: before.id, before: { enabled: before.enabled, schedule: before.schedule }, after: { enabled: after.enabled, schedule: after.schedule } })
+    return after
+  })
 
   routes.post('/detections/:id/preview', {
+    config: { audit: 'none' },
     schema: {
       summary: 'Rows that the detection would give; nothing is written',
       tags: ['detections'],
@@ -180,6 +186,7 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
   })
 
   routes.post('/detections/:id/row-events', {
+    config: { audit: 'none' },
     schema: {
       summary: 'What is known of the events that a row comes from, or would come from',
       tags: ['detections'],
@@ -206,7 +213,7 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
   })
 
   routes.post('/detections/:id/runs', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'detection.run' },
     schema: {
       summary: 'Run the detection as if it were that time',
       tags: ['detections'],
@@ -214,8 +221,11 @@ export async function detectionRoutes (app: FastifyInstance, { events, detection
       body: z.strictObject({ scheduled_time: TimeInput }),
       response: { 200: RunView, ...problemReplies },
     },
-  }, async ({ params, body }) => {
-    return toRunView(await ledger.run(runnable(detections.get(params.id)).definition.detection_id, slotMsOf(body.scheduled_time, time)))
+  }, async ({ params, body, audited }) => {
+    const { detection_id: detectionId } = runnable(detections.get(params.id)).definition
+    const slotMs = slotMsOf(body.scheduled_time, time)
+    audited({ id: detectionId, after: { scheduled_time: new Date(slotMs).toISOString() } })
+    return toRunView(await ledger.run(detectionId, slotMs))
   })
 
   routes.get('/detections/:id/runs', {

@@ -43,7 +43,7 @@ export async function findingBulkRoutes (app: FastifyInstance, { findings, workf
   }
 
   app.withTypeProvider<ZodTypeProvider>().post('/findings/bulk', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'finding.change_all' },
     schema: {
       summary: 'Change many findings',
       description: `By ids, at most ${MAX_IDS}, or by what the list takes, at most ${MAX_FINDINGS}; more are refused. ${AT_A_TIME} are changed in one transaction. The comment goes to each finding that changes; without a change to all.`,
@@ -57,7 +57,8 @@ export async function findingBulkRoutes (app: FastifyInstance, { findings, workf
       }),
       response: { 200: BulkReply, ...problemReplies },
     },
-  }, async ({ body: { ids, filter, change = {}, comment, dry_run: isDryRun = false }, apiKey, log }) => {
+  }, async ({ body: { ids, filter, change = {}, comment, dry_run: isDryRun = false }, apiKey, log, audited }) => {
+    audited(isDryRun ? null : { after: { change, ids, filter } }) // should it end in the middle
     if ((ids === undefined) === (filter === undefined)) throw new AppError('invalid', 'give either ids or a filter')
     if (comment === undefined && Object.keys(change).length === 0) throw new AppError('invalid', 'give a change, or a comment')
     const wanted = await select(ids, filter)
@@ -77,7 +78,10 @@ export async function findingBulkRoutes (app: FastifyInstance, { findings, workf
     const changed = all.filter(({ before, after }) => isChange(before, after) || (comment !== undefined && Object.keys(change).length === 0))
     const found = new Set(seen.map(({ id }) => id))
     const counts = { matched: seen.length, changed: changed.length, unchanged: all.length - changed.length, conflicts: seen.length - all.length }
-    if (!isDryRun) log.info({ ...counts, key_name: apiKey!.name }, 'findings were changed')
+    if (!isDryRun) {
+      audited({ after: { change, ...counts, filter, ids } })
+      log.info({ ...counts, key_name: apiKey!.name }, 'findings were changed')
+    }
     return {
       dry_run: isDryRun,
       ...counts,

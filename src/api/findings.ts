@@ -150,7 +150,7 @@ export async function findingRoutes (app: FastifyInstance, { detections, macros,
   })
 
   routes.patch('/findings/:id', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'finding.change' },
     schema: {
       summary: 'Say what was done with a finding',
       description: 'What changes has an entry in the history. 412 where If-Match has no ETag of the finding.',
@@ -163,13 +163,14 @@ export async function findingRoutes (app: FastifyInstance, { detections, macros,
   }, async (request, reply) => {
     const { comment, ...change } = request.body
     if (comment === undefined && Object.keys(change).length === 0) throw new AppError('invalid', 'give at least one of status, disposition, owner and comment')
-    const { after } = workflow.change(request.params.id, change, { by: request.apiKey!.name, atMs: time.now(), comment }, expectedBy(request))
+    const { before, after } = workflow.change(request.params.id, change, { by: request.apiKey!.name, atMs: time.now(), comment }, expectedBy(request))
+    request.audited({ before: workflowOf(before), after: workflowOf(after) })
     reply.header('etag', after.etag)
     return after
   })
 
   routes.post('/findings/:id/comments', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'finding.comment' },
     schema: {
       summary: 'Say something about a finding',
       tags: ['findings'],
@@ -241,4 +242,8 @@ export async function findingRoutes (app: FastifyInstance, { detections, macros,
 function expectedBy ({ headers: { 'if-match': header } }: FastifyRequest): (etag: string) => boolean {
   const tags = header?.trim()
   return etag => tags === undefined || tags === '*' || tags.split(',').some(tag => tag.trim() === etag)
+}
+
+function workflowOf ({ status, disposition, owner }: Finding): Pick<Finding, 'status' | 'disposition' | 'owner'> {
+  return { status, disposition, owner }
 }

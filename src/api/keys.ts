@@ -55,15 +55,16 @@ export async function keyRoutes (app: FastifyInstance, { keys, time }: KeyRouteD
   })
 
   routes.post('/keys', {
-    config,
+    config: { ...config, audit: 'key.add' },
     schema: {
       summary: 'Add a key',
       tags: ['keys'],
       body: z.strictObject({ name: TokenName, role: Role, expires_at: Expiry.optional().describe('it never ends where this is missing') }),
       response: { 201: MadeKey, ...problemReplies },
     },
-  }, async ({ body: { name, role, expires_at: expiresAt }, log, apiKey }, reply) => {
+  }, async ({ body: { name, role, expires_at: expiresAt }, log, apiKey, audited }, reply) => {
     const key = keys.add({ name, role, expires_ms: expiresAt === undefined ? null : resolveExpiry(expiresAt, time, MAX_KEY_DAYS) }, time.now())
+    audited({ id: name, after: settingsOf(keys.get(name)) })
     log.info({ added_key_name: name, role, key_name: apiKey!.name }, 'key added')
     return reply.code(201).headers({ location: `/api/v1/keys/${encodeURIComponent(name)}`, 'cache-control': 'no-store' }).send({ ...view(name), key })
   })
@@ -74,7 +75,7 @@ export async function keyRoutes (app: FastifyInstance, { keys, time }: KeyRouteD
   }, async ({ params }) => view(params.name))
 
   routes.patch('/keys/:name', {
-    config,
+    config: { ...config, audit: 'key.change' },
     schema: {
       summary: 'Enable, disable, change',
       description: 'Sessions of a key that is disabled end; those of another go on with what it may do now. The last key with the role admin can\'t be made less.',
@@ -83,20 +84,26 @@ export async function keyRoutes (app: FastifyInstance, { keys, time }: KeyRouteD
       body: z.strictObject({ role: Role.optional(), enabled: z.boolean().optional(), expires_at: Expiry.nullable().optional() }),
       response: { 200: KeyView, ...problemReplies },
     },
-  }, async ({ params: { name }, body: { role, enabled, expires_at: expiresAt }, log, apiKey }) => {
-    keys.patch(name, { role, enabled, expires_ms: expiresAt === undefined || expiresAt === null ? expiresAt : resolveExpiry(expiresAt, time, MAX_KEY_DAYS) }, time.now())
+  }, async ({ params: { name }, body: { role, enabled, expires_at: expiresAt }, log, apiKey, audited }) => {
+    const { before, after } = keys.patch(name, { role, enabled, expires_ms: expiresAt === undefined || expiresAt === null ? expiresAt : resolveExpiry(expiresAt, time, MAX_KEY_DAYS) }, time.now())
+    audited({ before: settingsOf(before), after: settingsOf(after) })
     log.info({ changed_key_name: name, key_name: apiKey!.name }, 'key changed')
     return view(name)
   })
 
   routes.delete('/keys/:name', {
-    config,
+    config: { ...config, audit: 'key.revoke' },
     schema: { summary: 'Revoke a key', description: 'Its sessions end. The last key with the role admin can\'t be revoked.', tags: ['keys'], params: Params, response: { 204: z.null().describe('it is gone'), ...problemReplies } },
-  }, async ({ params: { name }, log, apiKey }, reply) => {
-    keys.revoke(name, time.now())
+  }, async ({ params: { name }, log, apiKey, audited }, reply) => {
+    audited({ before: settingsOf(keys.revoke(name, time.now())) })
     log.info({ revoked_key_name: name, key_name: apiKey!.name }, 'key revoked')
     return reply.code(204).send(null)
   })
+}
+
+/** What people set; the secret is not among it. */
+export function settingsOf ({ role, enabled, expires_ms: expiresMs }: Pick<Key, 'role' | 'enabled' | 'expires_ms'>) {
+  return { role, enabled, expires_at: expiresMs === null ? null : new Date(expiresMs).toISOString() }
 }
 
 /** A key as the API shows it: neither secret nor hash. */

@@ -77,7 +77,7 @@ export async function ledgerRoutes (app: FastifyInstance, { detections, ledger, 
   })
 
   routes.post('/detections/:id/waivers', {
-    config: { role: 'analyst' },
+    config: { role: 'analyst', audit: 'slot.waive' },
     schema: {
       summary: 'Owed and failed slots are not run',
       tags: ['detections'],
@@ -90,13 +90,16 @@ export async function ledgerRoutes (app: FastifyInstance, { detections, ledger, 
       }),
       response: { 200: Waived, ...problemReplies },
     },
-  }, async ({ params, body, apiKey }) => {
+  }, async ({ params, body, apiKey, audited }) => {
     const { scheduled_time: scheduled, earliest, latest, reason } = body
     if ((scheduled === undefined) === (earliest === undefined || latest === undefined)) throw new AppError('invalid', 'give either scheduled_time, or earliest and latest')
     const window = resolveWindow(scheduled === undefined ? { earliest, latest } : { earliest: scheduled }, time)
     const fromMs = Math.ceil(window.earliestUs / 1000)
     const stretch = { fromMs, toMs: scheduled === undefined ? Math.ceil(window.latestUs / 1000) : fromMs + 1 }
-    return { waived: ledger.waive(detections.get(params.id).id, stretch, { by: apiKey!.name, reason }) }
+    const detection = detections.get(params.id).id
+    const waived = ledger.waive(detection, stretch, { by: apiKey!.name, reason })
+    audited({ id: detection, after: { earliest: new Date(stretch.fromMs).toISOString(), latest: new Date(stretch.toMs).toISOString(), reason, waived } })
+    return { waived }
   })
 }
 

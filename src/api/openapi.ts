@@ -37,6 +37,7 @@ export function openapiOptions (version: string): OpenapiDocument {
       { name: 'deliveries', description: 'Who is told of findings' },
       { name: 'session', description: 'Who asks, and sessions of browsers' },
       { name: 'keys', description: 'API keys; an admin\'s business' },
+      { name: 'audit', description: 'Who changed what' },
       { name: 'tokens', description: 'HEC tokens; an admin\'s business' },
       { name: 'backups', description: 'Copies of the data folder' },
       { name: 'store', description: 'The files of the events' },

@@ -35,6 +35,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, know
   const routes = app.withTypeProvider<ZodTypeProvider>()
 
   routes.post('/search/explain', {
+    config: { audit: 'none' },
     schema: {
       summary: 'What SPL is made of, what is wrong with it, and what of it the store does; nothing is run',
       tags: ['search'],
@@ -53,6 +54,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, know
   })
 
   routes.post('/search', {
+    config: { audit: 'none' },
     schema: {
       summary: 'Run SPL',
       tags: ['search'],

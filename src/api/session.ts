@@ -6,7 +6,7 @@ import type { Auth, AuthDeps } from './auth.js'
 import { SESSION_COOKIE } from './auth.js'
 import { problemReplies } from './problem.js'
 
-export interface SessionRouteDeps extends Pick<AuthDeps, 'keys' | 'sessions' | 'time'> {
+export interface SessionRouteDeps extends Pick<AuthDeps, 'keys' | 'sessions' | 'audit' | 'time'> {
   readonly auth: Auth
   /** Whether the server itself speaks TLS. */
   readonly isSecure: boolean
@@ -19,12 +19,12 @@ export const SessionView = z.object({
 }).meta({ id: 'Session' })
 
 /** /session: who asks, and sessions of browsers. */
-export async function sessionRoutes (app: FastifyInstance, { auth, keys, sessions, time, isSecure }: SessionRouteDeps) {
+export async function sessionRoutes (app: FastifyInstance, { auth, keys, sessions, audit, time, isSecure }: SessionRouteDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
   const noStore = { 'cache-control': 'no-store' }
 
   routes.post('/session', {
-    config: { role: 'none' },
+    config: { role: 'none', audit: 'none' }, // until the key is known, nobody may have an entry made
     schema: {
       summary: 'Begin a session',
       description: 'Sets the cookie hecate_session, which counts as the key does until it ends, 12 hours later at the latest, or after 4 hours without a request. Requests of a session other than GET and HEAD need the header x-hecate-request: 1.',
@@ -41,7 +41,8 @@ export async function sessionRoutes (app: FastifyInstance, { auth, keys, session
     const { key } = found
     const before = request.cookies[SESSION_COOKIE]
     if (before !== undefined) sessions.end(before)
-    const { id, expiresMs } = sessions.begin(key, nowMs)
+    const action = { by: key.name, role: key.role, how: 'session', action: 'session.begin', request_id: request.id, address: request.ip } as const
+    const { id, expiresMs } = audit.record(action, () => sessions.begin(key, nowMs), session => ({ after: { expires_at: new Date(session.expiresMs).toISOString() } }))
     request.log.info({ key_name: key.name }, 'session begun')
     reply.setCookie(SESSION_COOKIE, id, {
       path: '/',
@@ -63,11 +64,12 @@ export async function sessionRoutes (app: FastifyInstance, { auth, keys, session
   })
 
   routes.delete('/session', {
-    config: { role: 'viewer' },
+    config: { role: 'viewer', audit: 'session.end' },
     schema: { summary: 'End the session', description: 'Without one there is nothing to end, and the answer is the same.', tags: ['session'], response: { 204: z.null().describe('it has ended'), ...problemReplies } },
-  }, async ({ apiKey, cookies, log }, reply) => {
+  }, async ({ apiKey, cookies, log, audited }, reply) => {
     const id = cookies[SESSION_COOKIE]
-    if (apiKey!.how === 'session' && id !== undefined) {
+    if (apiKey!.how !== 'session' || id === undefined) audited(null)
+    else {
       sessions.end(id)
       log.info({ key_name: apiKey!.name }, 'session ended')
     }

@@ -113,7 +113,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
   })
 
   routes.post('/suppressions', {
-    config: analyst,
+    config: { ...analyst, audit: 'suppression.add' },
     schema: {
       summary: 'Hide findings to come',
       description: 'Errors of the condition show line and caret.',
@@ -125,11 +125,13 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
     const { detection = null, condition, reason, expires_at: expiresAt, enabled = true } = request.body
     const settings = { detection_id: detectionIdOf(detection), condition, reason, enabled: enabled ? 1 : 0, expires_ms: expiryOf(expiresAt) } as const
     const suppression = suppressions.add(newId(), settings, deedOf(request))
+    request.audited({ id: suppression.id, after: settingsOf(suppression) })
     request.log.info({ suppression_id: suppression.id, detection_id: suppression.detection_id, key_name: request.apiKey?.name }, 'suppression added')
     return reply.code(201).header('location', `/api/v1/suppressions/${suppression.id}`).send(view(suppression))
   })
 
   routes.post('/suppressions/preview', {
+    config: { audit: 'none' },
     schema: {
       summary: 'What a suppression would have hidden',
       description: 'Looks at the findings of a time range that are shown, 50,000 at most; more are refused.',
@@ -150,7 +152,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
   }, async ({ params }) => view(suppressions.get(params.id)))
 
   routes.patch('/suppressions/:id', {
-    config: analyst,
+    config: { ...analyst, audit: 'suppression.change' },
     schema: {
       summary: 'Enable, disable, change',
       tags: ['suppressions'],
@@ -161,6 +163,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
     },
   }, async request => {
     const { detection, condition, reason, expires_at: expiresAt, enabled } = request.body
+    const before = suppressions.get(request.params.id)
     const suppression = suppressions.change(request.params.id, {
       ...detection === undefined ? {} : { detection_id: detectionIdOf(detection) },
       ...condition === undefined ? {} : { condition },
@@ -169,13 +172,15 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
       ...enabled === undefined ? {} : { enabled: enabled ? 1 : 0 },
     }, deedOf(request))
     request.log.info({ suppression_id: suppression.id, key_name: request.apiKey?.name }, 'suppression changed')
+    request.audited({ before: settingsOf(before), after: settingsOf(suppression) })
     return view(suppression)
   })
 
   routes.delete('/suppressions/:id', {
-    config: analyst,
+    config: { ...analyst, audit: 'suppression.delete' },
     schema: { summary: 'Hide no more', description: 'What it has hidden stays hidden.', tags: ['suppressions'], params: Id, response: { 204: z.null().describe('it hides no more'), ...problemReplies } },
   }, async (request, reply) => {
+    request.audited({ before: settingsOf(suppressions.get(request.params.id)) })
     suppressions.remove(request.params.id, deedOf(request))
     request.log.info({ suppression_id: request.params.id, key_name: request.apiKey?.name }, 'suppression deleted')
     return reply.code(204).send(null)
@@ -228,4 +233,9 @@ function toSettings (settings: Partial<SuppressionSettings> | null): z.infer<typ
     ...enabled === undefined ? {} : { enabled: enabled === 1 },
     ...expiresMs === undefined ? {} : { expires_at: toText(expiresMs) },
   }
+}
+
+/** What people set. */
+function settingsOf ({ detection_id: detection, condition, reason, enabled, expires_ms: expiresMs }: Suppression) {
+  return { detection, condition, reason, enabled: enabled === 1, expires_at: new Date(expiresMs).toISOString() }
 }

@@ -79,10 +79,11 @@ export async function tokenRoutes (app: FastifyInstance, { credentials, usage, t
   })
 
   routes.post('/tokens', {
-    config,
+    config: { ...config, audit: 'token.add' },
     schema: { summary: 'Add a token', tags: ['tokens'], body: NewToken, response: { 201: MadeToken, ...problemReplies } },
-  }, async ({ body: { token: given, ...settings }, log, apiKey }, reply) => {
+  }, async ({ body: { token: given, ...settings }, log, apiKey, audited }, reply) => {
     const token = credentials.addToken(settings, given, time.now())
+    audited({ id: settings.name, after: settings })
     log.info({ token_name: settings.name, key_name: apiKey?.name }, 'token added')
     return reply.code(201).headers({ location: `/api/v1/tokens/${encodeURIComponent(settings.name)}`, 'cache-control': 'no-store' })
       .send({ ...view(credentials.getToken(settings.name)), token })
@@ -94,22 +95,30 @@ export async function tokenRoutes (app: FastifyInstance, { credentials, usage, t
   }, async ({ params }) => view(credentials.getToken(params.name)))
 
   routes.patch('/tokens/:name', {
-    config,
+    config: { ...config, audit: 'token.change' },
     schema: { summary: 'Enable, disable, change', tags: ['tokens'], params: Params, body: TokenPatch, response: { 200: TokenView, ...problemReplies } },
-  }, async ({ params, body, log, apiKey }) => {
+  }, async ({ params, body, log, apiKey, audited }) => {
+    const before = settingsOf(credentials.getToken(params.name))
     const token = credentials.patchToken(params.name, body)
+    audited({ before, after: settingsOf(token) })
     log.info({ token_name: params.name, settings: Object.keys(body), key_name: apiKey?.name }, 'token changed')
     return view(token)
   })
 
   routes.delete('/tokens/:name', {
-    config,
+    config: { ...config, audit: 'token.revoke' },
     schema: { summary: 'Revoke a token', tags: ['tokens'], params: Params, response: { 204: z.null().describe('it is gone'), ...problemReplies } },
-  }, async ({ params, log, apiKey }, reply) => {
+  }, async ({ params, log, apiKey, audited }, reply) => {
+    audited({ before: settingsOf(credentials.getToken(params.name)) })
     credentials.revokeToken(params.name)
     log.info({ token_name: params.name, key_name: apiKey?.name }, 'token revoked')
     return reply.code(204).send(null)
   })
+}
+
+/** What people set; the secret is not among it. */
+export function settingsOf ({ hash: _, created_ms: _created, origin: _origin, ...settings }: Token): TokenSettings {
+  return settings
 }
 
 /** A token as the API shows it: neither secret nor hash. */

@@ -1,4 +1,5 @@
-import { MAX_KEY_DAYS, toKeyView } from '../api/keys.js'
+import type Database from 'better-sqlite3'
+import { MAX_KEY_DAYS, settingsOf, toKeyView } from '../api/keys.js'
 import { resolveExpiry } from '../api/query.js'
 import type { Config } from '../config.js'
 import { loadConfig, Role, TokenName } from '../config.js'
@@ -8,7 +9,7 @@ import { openKeys } from '../keys.js'
 import { openKeyStore } from '../store/control/keys.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
-import { withControl } from './control.js'
+import { recordChange, withControl } from './control.js'
 import { CONFIG_OPTIONS, nameOf, parseOptions, toSource } from './options.js'
 import { formatTable, toLines } from './table.js'
 
@@ -52,8 +53,8 @@ function add (args: readonly string[], context: CommandContext): number {
   const config = loadConfig(toSource(values, context))
   const nowMs = Date.now()
   const expiresMs = values.expires === undefined ? null : resolveExpiry(values.expires, { now: () => nowMs, timeZone: config.timezone }, MAX_KEY_DAYS, '--expires')
-  return withKeys(config, keys => {
-    const secret = keys.add({ name: name.data, role: role.data, expires_ms: expiresMs }, nowMs)
+  return withKeys(config, (keys, control) => {
+    const secret = recordChange(control, 'key.add', () => keys.add({ name: name.data, role: role.data, expires_ms: expiresMs }, nowMs), () => ({ id: name.data, after: settingsOf(keys.get(name.data)) }))
     context.stderr.write(`key ${JSON.stringify(name.data)} is added; its secret is shown this once\n`)
     context.stdout.write(`${secret}\n`)
     return 0
@@ -84,16 +85,16 @@ function list (args: readonly string[], context: CommandContext): number {
 function revoke (args: readonly string[], context: CommandContext): number {
   const { values, positionals } = parseOptions(args, CONFIG_OPTIONS)
   const name = nameOf(positionals, 'key')
-  return withKeys(loadConfig(toSource(values, context)), keys => {
-    keys.revoke(name, Date.now())
+  return withKeys(loadConfig(toSource(values, context)), (keys, control) => {
+    recordChange(control, 'key.revoke', () => keys.revoke(name, Date.now()), before => ({ id: name, before: settingsOf(before) }))
     context.stderr.write(`key ${toLines(JSON.stringify(name)).join('')} is revoked\n`)
     return 0
   })
 }
 
 /** Calls `work` with the keys of the configuration and of its data folder. */
-function withKeys (config: Config, work: (keys: Keys) => number): number {
-  return withControl(config, control => work(openKeys(config, openKeyStore(control))))
+function withKeys (config: Config, work: (keys: Keys, control: Database.Database) => number): number {
+  return withControl(config, control => work(openKeys(config, openKeyStore(control)), control))
 }
 
 function formatKeys (keys: readonly ReturnType<typeof toKeyView>[], nowText: string): string {

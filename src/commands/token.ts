@@ -1,5 +1,6 @@
+import type Database from 'better-sqlite3'
 import type { z } from 'zod'
-import { toTokenView } from '../api/tokens.js'
+import { settingsOf, toTokenView } from '../api/tokens.js'
 import type { Config } from '../config.js'
 import { loadConfig, resolveSecret, TokenSettings } from '../config.js'
 import type { Credentials } from '../credentials.js'
@@ -10,7 +11,7 @@ import { openTokenUsage } from '../hec/usage.js'
 import { openCredentialStore } from '../store/control/credentials.js'
 import type { CommandContext } from './command.js'
 import { UsageError } from './command.js'
-import { withControl } from './control.js'
+import { recordChange, withControl } from './control.js'
 import { CONFIG_OPTIONS, nameOf, parseOptions, toSource } from './options.js'
 import { formatTable, toLines } from './table.js'
 
@@ -67,8 +68,8 @@ function add (args: readonly string[], context: CommandContext): number {
   const settings = toSettings(nameOf(positionals, 'token'), values)
   const given = values.token === undefined ? undefined : resolveSecret(values.token, '--token', { base: context.cwd, env: context.env })
   if (given === '') throw new UsageError('--token: the secret is empty')
-  return withCredentials(loadConfig(toSource(values, context)), ({ credentials }) => {
-    const secret = credentials.addToken(settings, given, Date.now())
+  return withCredentials(loadConfig(toSource(values, context)), ({ credentials, control }) => {
+    const secret = recordChange(control, 'token.add', () => credentials.addToken(settings, given, Date.now()), () => ({ id: settings.name, after: settings }))
     context.stderr.write(`token ${JSON.stringify(settings.name)} is added${given === undefined ? '; its secret is shown this once' : ''}\n`)
     if (given === undefined) context.stdout.write(`${secret}\n`)
     return 0
@@ -98,8 +99,9 @@ function list (args: readonly string[], context: CommandContext): number {
 function revoke (args: readonly string[], context: CommandContext): number {
   const { values, positionals } = parseOptions(args, CONFIG_OPTIONS)
   const name = nameOf(positionals, 'token')
-  return withCredentials(loadConfig(toSource(values, context)), ({ credentials }) => {
-    credentials.revokeToken(name)
+  return withCredentials(loadConfig(toSource(values, context)), ({ credentials, control }) => {
+    const before = settingsOf(credentials.getToken(name))
+    recordChange(control, 'token.revoke', () => credentials.revokeToken(name), () => ({ id: name, before }))
     context.stderr.write(`token ${toLines(JSON.stringify(name)).join('')} is revoked\n`)
     return 0
   })
@@ -132,10 +134,10 @@ function toUsage ({ path: [key], message }: z.core.$ZodIssue): string {
 }
 
 /** Calls `work` with the tokens of the configuration and of its data folder. */
-function withCredentials (config: Config, work: (open: { credentials: Credentials, usage: TokenUsage }) => number): number {
+function withCredentials (config: Config, work: (open: { credentials: Credentials, usage: TokenUsage, control: Database.Database }) => number): number {
   return withControl(config, control => {
     const store = openCredentialStore(control)
-    return work({ credentials: openCredentials(config, store), usage: openTokenUsage(store) })
+    return work({ credentials: openCredentials(config, store), usage: openTokenUsage(store), control })
   })
 }
 
