@@ -264,10 +264,18 @@ export function toColumns (times: readonly number[], { ids, texts }: { ids: (fie
 /** The different ones of values, and the place of each among them. */
 function distinctOf<T> (all: readonly T[]): { values: T[], places: Uint16Array } {
   const distinct = new Map<T, number>()
-  const places = Uint16Array.from(all, value => {
-    let place = distinct.get(value)
-    if (place === undefined) distinct.set(value, place = distinct.size)
-    return place
-  })
+  const places = new Uint16Array(all.length)
+  let last: T | undefined
+  let lastPlace = 0
+  for (let i = 0; i < all.length; i++) { // Uint16Array.from takes three times as long
+    const value = all[i]!
+    if (i === 0 || value !== last) { // most values are those of the event before
+      let place = distinct.get(value)
+      if (place === undefined) distinct.set(value, place = distinct.size)
+      last = value
+      lastPlace = place
+    }
+    places[i] = lastPlace
+  }
   return { values: [...distinct.keys()], places }
 }

@@ -275,7 +275,7 @@ function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, t
     payload,
     raw: parsed.raw,
   }
-  const missing = fill.filter(([name]) => !columnReader.has(event, name))
+  const missing = fill.length === 0 ? fill : fill.filter(([name]) => !columnReader.has(event, name))
   const filled = missing.length === 0 ? null : JSON.stringify(Object.fromEntries(missing))
   event.fields = joinFilled(event.fields, filled)
   return {
