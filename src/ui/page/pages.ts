@@ -1,4 +1,5 @@
 import type { ComponentType } from 'preact'
+import { DocsPage } from './pages/docs.js'
 import { FindingPage } from './pages/finding.js'
 import { FindingsPage } from './pages/findings.js'
 import { HomePage } from './pages/home.js'
@@ -22,4 +23,5 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.home, title: 'Home', component: HomePage, key: 'h' },
   { path: PATHS.findings, title: 'Findings', component: FindingsPage, key: 'f' },
   { path: PATHS.finding, title: 'Finding', component: FindingPage },
+  { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
 ]
