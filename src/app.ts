@@ -23,6 +23,7 @@ import { detectionRoutes } from './api/detections.js'
 import { eventRoutes } from './api/events.js'
 import { evidenceRoutes } from './api/evidence.js'
 import { findingBulkRoutes } from './api/finding-bulk.js'
+import { findingExportRoutes } from './api/finding-export.js'
 import type { FindingStreamRouteDeps } from './api/finding-stream.js'
 import { findingStreamRoutes } from './api/finding-stream.js'
 import type { FindingRouteDeps } from './api/findings.js'
@@ -145,6 +146,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(findingBulkRoutes, deps)
     await api.register(findingStreamRoutes, deps)
     await api.register(evidenceRoutes, deps)
+    await api.register(findingExportRoutes, deps)
     await api.register(suppressionRoutes, deps)
     await api.register(deliveryRoutes, deps)
     await api.register(riskRoutes, deps)
