@@ -58,6 +58,7 @@ import { openKeyStore } from './store/control/keys.js'
 import { openLedgerStore } from './store/control/ledger.js'
 import { openControlDatabase } from './store/control/open.js'
 import { openOutboxStore } from './store/control/outbox.js'
+import { openRetentionStore } from './store/control/retention.js'
 import { openRiskStore } from './store/control/risk.js'
 import { openRiskRuleStore } from './store/control/risk-rules.js'
 import { openSessionStore } from './store/control/sessions.js'
@@ -68,7 +69,7 @@ import type { DroppedPartition } from './store/events.js'
 import type { DiskSpace } from './store/disk.js'
 import { openDisk } from './store/disk.js'
 import { lockDataDir } from './store/lock.js'
-import { openBackupMetrics, openDiskMetrics, openStoreMetrics } from './store/metrics.js'
+import { openBackupMetrics, openDiskMetrics, openRetentionMetrics, openStoreMetrics } from './store/metrics.js'
 import { openSqliteEvents } from './store/sqlite/open.js'
 import { openTls } from './tls.js'
 
@@ -111,6 +112,9 @@ const DAY_US = 86_400_000_000
 
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
+
+/** Findings, or entries of the audit log, that go in one transaction: some milliseconds. */
+const REMOVED_AT_A_TIME = 25
 
 /** How often it is written down what came of each source. */
 const ARRIVALS_MS = 5_000
@@ -307,6 +311,8 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   const sourceMetrics = openSourceMetrics(registry, { sources, now: clock.now })
 
   const countBackup = openBackupMetrics(registry)
+  const countRemoved = openRetentionMetrics(registry)
+  const retention = openRetentionStore(control)
   const backups = openBackups({
     dataDir: config.data.dir,
     backupDir: config.data.backup_dir ?? null,
@@ -479,6 +485,24 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     }
   }
 
+  /** What is too old in control.db. */
+  async function removeOld (nowMs: number): Promise<void> {
+    const { findings_retention: findingsMs, audit_retention: auditMs } = config.data
+    await removePieces('findings', () => retention.removeFindings(nowMs - findingsMs, REMOVED_AT_A_TIME))
+    await removePieces('audit', () => retention.removeAudit(nowMs - auditMs, REMOVED_AT_A_TIME))
+  }
+
+  async function removePieces (what: 'findings' | 'audit', remove: () => number): Promise<void> {
+    let total = 0
+    for (let removed = REMOVED_AT_A_TIME; removed === REMOVED_AT_A_TIME && !stop.signal.aborted;) {
+      removed = remove()
+      total += removed
+      countRemoved(what, removed)
+      await setImmediate() // HEC has its turn
+    }
+    if (total > 0) log.info({ what, count: total }, 'what was too old was removed')
+  }
+
   async function forgetNotices (nowMs: number): Promise<void> {
     while (deliveries.forget(nowMs)) await setImmediate()
     findingStream.forget(nowMs)
@@ -533,6 +557,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
   const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
   const turnForget = turnsOf(FORGET_MS, forgetNotices, 'old deliveries and changes could not be removed')
+  const turnOld = turnsOf(RETENTION_MS, removeOld, 'what is too old could not be removed')
   const turnRiskRules = turnsOf(RISK_RULES_MS, riskRules.evaluate, 'the risk rules could not be evaluated')
   const turnOldRisk = turnsOf(RISK_LOOK_MS, postOldRisk, 'the risk of old findings could not be posted')
   const turnUsage = turnsOf(USAGE_FLUSH_MS, flushUse, 'the use of tokens and keys could not be written')
@@ -547,7 +572,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
       const { host, port } = config.listen
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, turnOld, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: { token: credentials.makeFirst(clock.now()), key: keys.makeFirst(clock.now()) } } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

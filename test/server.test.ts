@@ -501,3 +501,29 @@ t.test('the risk rules look each second at what runs have posted, and are counte
   const metrics = await (await fetch(`${url}/metrics`)).text()
   for (const line of ['hecate_risk_postings_total 1', 'hecate_risk_findings_total{rule="score",change="created"} 1', 'hecate_risk_incomplete 0', 'hecate_risk_unknown_techniques 0', 'hecate_risk_postings_ended_total{why="gone"} 0']) t.match(metrics, `${line}\n`)
 })
+
+t.test('findings and entries of the audit log go when they are old enough, which is looked every minute, logged and counted', async t => {
+  const { data, ...rest } = configOf(tempDir(t))
+  const config = { ...rest, data: { ...data, findings_retention: 90_000, audit_retention: 90_000 } }
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(config, { clock, log, version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  await fetch(`${url}/api/v1/tokens`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{"name":"old"}' })
+  const control = openControlDatabase(config.data.dir)
+  t.teardown(() => control.close())
+  control.exec(`
+    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 250)
+    INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, created_ms, updated_ms, body)
+    SELECT 'f' || n, 'd', 0, 'new', 1, 1, '0', '', 0, ${clock.now()} + (n > 240) * 86400000, '{}' FROM n
+  `)
+  const count = (table: string) => control.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number
+
+  t.strictSame([count('finding'), count('audit')], [250, 1])
+  clock.set('2026-03-10T12:02:00Z')
+  await until(async () => count('finding') + count('audit'), left => left === 10)
+
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  t.match(metrics, 'hecate_retention_removed_total{what="findings"} 240')
+  t.match(metrics, 'hecate_retention_removed_total{what="audit"} 1')
+})

@@ -40,3 +40,9 @@ CREATE INDEX audit_at_ms_idx ON audit (at_ms, number);
 CREATE INDEX audit_made_by_at_ms_idx ON audit (made_by, at_ms, number);
 CREATE INDEX audit_action_at_ms_idx ON audit (action, at_ms, number);
 CREATE INDEX audit_target_at_ms_idx ON audit (target_type, target_id, at_ms, number);
+
+-- Findings of which nothing was written for long go, with all that refers to them.
+CREATE INDEX finding_updated_ms_idx ON finding (updated_ms);
+CREATE INDEX finding_evidence_finding_evidence_id_idx ON finding_evidence_finding (evidence_id);
+CREATE INDEX finding_facet_finding_id_idx ON finding_facet (finding_id);
+CREATE INDEX risk_posting_finding_id_all_idx ON risk_posting (finding_id);

@@ -38,6 +38,12 @@ export function openDiskMetrics (registry: Registry, disk: Pick<Disk, 'state'>):
   registerGauge(registry, 'hecate_disk_full', '1 while HEC takes no events for lack of space.', () => disk.state().isFull ? 1 : 0)
 }
 
+/** Counts what retention removed from control.db. */
+export function openRetentionMetrics (registry: Registry): (what: 'findings' | 'audit', count: number) => void {
+  const removed = new Counter({ name: 'hecate_retention_removed_total', help: 'Findings and entries of the audit log that were removed because of their age.', labelNames: ['what'], registers: [registry] })
+  return (what, count) => { removed.inc({ what }, count) }
+}
+
 /** Counts the backups that ended, by what became of them. */
 export function openBackupMetrics (registry: Registry): (backup: Backup) => void {
   const ended = new Counter({ name: 'hecate_backups_total', help: 'Backups that the API was asked for and that ended.', labelNames: ['state'], registers: [registry] })
