@@ -19,6 +19,8 @@ interface ListState {
   readonly rows: readonly FindingRow[]
   readonly cursor: string | null
   readonly total: number | null
+  /** Epoch seconds that the time range began at when the first page came; null before. */
+  readonly fromSeconds: number | null
   readonly error: unknown
   readonly isLoading: boolean
 }
@@ -27,7 +29,7 @@ interface ListState {
 export function useFindingList (query: Readonly<Record<string, QueryValue>>) {
   const api = useApi()
   const url = toUrl('/findings', query).slice('/api/v1'.length)
-  const empty: ListState = { url, rows: [], cursor: null, total: null, error: null, isLoading: true }
+  const empty: ListState = { url, rows: [], cursor: null, total: null, fromSeconds: null, error: null, isLoading: true }
   const [state, setState] = useState(empty)
   const latest = useRef(state)
   latest.current = state
@@ -39,12 +41,12 @@ export function useFindingList (query: Readonly<Record<string, QueryValue>>) {
     isBusy.current = true
     setState(before => ({ ...before, isLoading: true, error: null }))
     try {
-      const { items, next_cursor: next, total } = await api.get<PageOf<Finding>>(url, { query: cursor === null ? { limit: FIRST_PAGE, count: 'exact' } : { limit: NEXT_PAGE, cursor }, signal })
+      const { items, next_cursor: next, total, earliest = '' } = await api.get<PageOf<Finding>>(url, { query: cursor === null ? { limit: FIRST_PAGE, count: 'exact' } : { limit: NEXT_PAGE, cursor }, signal })
       if (signal.aborted) return
       setState(before => {
         const known = new Set(cursor === null ? [] : before.rows.map(({ id }) => id))
         const rows = [...cursor === null ? [] : before.rows, ...items.filter(({ id }) => !known.has(id)).map(toRow)]
-        return { url, rows, cursor: next, total: total ?? before.total, error: null, isLoading: false }
+        return { url, rows, cursor: next, total: total ?? before.total, fromSeconds: cursor === null ? Date.parse(earliest) / 1000 : before.fromSeconds, error: null, isLoading: false }
       })
     } catch (error) {
       if (!isAbort(error) && !signal.aborted) setState(before => ({ ...before, error, isLoading: false }))
@@ -77,5 +79,5 @@ export function useFindingList (query: Readonly<Record<string, QueryValue>>) {
   }, [])
 
   const shown = state.url === url ? state : empty
-  return { rows: shown.rows, total: shown.total, error: shown.error, isLoading: shown.isLoading, hasMore: shown.cursor !== null, has: (id: string) => latest.current.rows.some(row => row.id === id), loadMore, reload, put }
+  return { rows: shown.rows, total: shown.total, fromSeconds: shown.fromSeconds, error: shown.error, isLoading: shown.isLoading, hasMore: shown.cursor !== null, has: (id: string) => latest.current.rows.some(row => row.id === id), loadMore, reload, put }
 }

@@ -65,6 +65,22 @@ t.test('The page of a finding', { skip }, async t => {
     await context.close()
   })
 
+  await t.test('shows of a revision what differs from the one before', async t => {
+    const late = JSON.parse(JSON.stringify(watch.log.find(event => JSON.stringify(event).includes('"arguments":"-la /"')))
+      .replaceAll('-la /', '-la /root/.ssh')) as { time: string }
+    await watch.send([late])
+    await watch.api(`/detections/${ESCAPE}/runs`, { scheduled_time: '2026-03-10T12:00:00Z' })
+    const { page, context, faults } = await open(path)
+    const differences = page.getByRole('region', { name: 'Differences' })
+    await differences.locator('tr', { hasText: 'process' }).locator('.added', { hasText: '/bin/ls -la /root/.ssh' }).waitFor()
+    await differences.locator('tr', { hasText: 'total_events' }).waitFor()
+    await page.locator('.tree').waitFor()
+    await shoot(page, 'finding-revised-light-1280')
+    t.strictSame(await seriousFaults(page), [])
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
   await t.test('says that it has changed, and shows what it is now when it is asked to', async t => {
     const { page, context, faults } = await open(path)
     await page.locator('.tree').waitFor()

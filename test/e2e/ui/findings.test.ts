@@ -87,6 +87,24 @@ t.test('The list of findings', { skip }, async t => {
     await context.close()
   })
 
+  await t.test('shows what would be done to all that meet the filter, and does it to no other', async t => {
+    const { page, context, faults } = await open('/findings?severity=low&severity=high')
+    await openList(page)
+    const { items } = await watch.api<List>('/findings?severity=low&severity=high')
+    await page.keyboard.press('j')
+    await page.keyboard.press('x')
+    await page.getByRole('button', { name: 'Assign all' }).click()
+    const dialog = page.getByRole('dialog', { name: `Assign ${items.length} findings` })
+    await dialog.getByLabel('Owner').fill('all-of-them')
+    await dialog.getByRole('button', { name: `Assign ${items.length}` }).click()
+    await dialog.waitFor({ state: 'detached' })
+    await watch.until(() => watch.api<List>('/findings?owner=all-of-them'), ({ items: owned }) => owned.length === items.length)
+    t.equal((await watch.api<List>('/findings?severity=informational')).items[0]?.owner, null)
+    for (const { id } of items) await watch.api(`/findings/${id}`, { owner: null }, 'PATCH')
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
   await t.test('leaves a finding alone that has changed since it was shown, and says what has', async t => {
     const { page, context } = await open('/findings')
     await openList(page)
@@ -97,7 +115,7 @@ t.test('The list of findings', { skip }, async t => {
     await close.getByLabel('benign').check()
     await close.getByRole('button', { name: 'Close', exact: true }).last().click()
     await close.getByRole('alert').filter({ hasText: 'owner: none → somebody-else' }).waitFor()
-    t.equal((await watch.api<Finding>(`/findings/${third!.id}`)).status, 'new')
+    t.equal((await watch.api<Finding>(`/findings/${third!.id}`)).status, third!.status)
     await context.close()
   })
 

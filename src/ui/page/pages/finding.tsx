@@ -11,13 +11,14 @@ import { useToast } from '../components/toast.js'
 import { TriageDialog } from '../components/triage-dialog.js'
 import { useKeys } from '../keys.js'
 import type { PageProps } from '../pages.js'
+import { PATHS } from '../paths.js'
 import type { QueryState } from '../query.js'
 import { useQuery } from '../query.js'
 import { useRouter } from '../router.js'
 import { useSession } from '../session.js'
 import { useFindingStream } from '../stream.js'
 import { countOf, numberText, Visible, words } from '../text.js'
-import { durationText, Time, toMs } from '../time.js'
+import { durationText, Time } from '../time.js'
 import { Flags } from './findings.js'
 
 /** One finding: what was done, by whom, what it is made of, and what people did about it. */
@@ -46,9 +47,10 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
       </div>
       <div class='finding-grid'>
         <div class='stack'>
-          <Part title='What was done'><Commands finding={finding} tree={tree.value} /></Part>
+          <Part title='What was done'><Commands finding={finding} /></Part>
           <Part title='Process tree'><Asked state={tree}>{value => value.nodes.length === 0 ? <EmptyState title='No process is known'>{value.events_gone ? 'The contributing events are stored no more.' : 'The contributing events tell of none.'}</EmptyState> : <ProcessTree tree={value} />}</Asked></Part>
           <Part title={`Evidence${finding.evidence === null ? '' : `: ${countOf(finding.evidence.event_count, 'event')}`}`}><EvidenceEvents finding={finding} /></Part>
+          {finding.drilldown_searches.length > 0 && <Part title='Searches of the detection'><Searches finding={finding} /></Part>}
           <Part title='Row'><Json value={finding.result} label='The row of the search' /></Part>
           <Part title='Revisions'><Asked state={revisions}>{page => <Revisions page={page} />}</Asked></Part>
         </div>
@@ -128,16 +130,16 @@ function Facts ({ finding }: { finding: FindingDetail }) {
 
 interface Command { readonly ms: number | null, readonly text: string, readonly where: string }
 
-/** The commands of the bin in the order they were run: of the processes that are evidence, else of the events, else of the row. */
-function Commands ({ finding, tree }: { finding: FindingDetail, tree: Tree | undefined }) {
-  const commands = useMemo(() => commandsOf(finding, tree), [finding, tree])
+/** The commands of the bin in the order they were run: of the events, else of the row. */
+function Commands ({ finding }: { finding: FindingDetail }) {
+  const commands = useMemo(() => commandsOf(finding), [finding])
   if (commands.length === 0) return <EmptyState title='The events tell of no command'>What they say is below.</EmptyState>
-  const first = commands.find(({ ms }) => ms !== null)?.ms ?? null
+  const first = commands[0]!.ms
   return (
     <ol class='commands'>
       {commands.map(({ ms, text, where }, n) => (
         <li key={n}>
-          <span class='command-time'>{ms !== null && <Time at={new Date(ms).toISOString()} relative='none' precision='seconds' />}{ms !== null && first !== null && n > 0 && <span class='muted small-text'> +{durationText((ms - first) / 1000)}</span>}</span>
+          <span class='command-time'>{ms !== null && <Time at={ms / 1000} relative='none' precision='seconds' />}{ms !== null && first !== null && n > 0 && <span class='muted small-text'> +{durationText((ms - first) / 1000)}</span>}</span>
           <span class='command-text'><code class='command'><Visible text={text} /></code>{where !== '' && <span class='muted small-text'> <Visible text={where} /></span>}</span>
           <CopyButton text={text} what='the command' />
         </li>
@@ -146,31 +148,58 @@ function Commands ({ finding, tree }: { finding: FindingDetail, tree: Tree | und
   )
 }
 
-function commandsOf ({ evidence, result }: FindingDetail, tree: Tree | undefined): readonly Command[] {
-  const byTime = (a: Command, b: Command) => (a.ms ?? 0) - (b.ms ?? 0)
-  const nodes = tree?.nodes.filter(node => node.evidence && node.binary !== null) ?? []
-  if (nodes.length > 0) {
-    return nodes.map(({ start_time: start, binary, arguments: args, pod }) => ({ ms: start === null ? null : start * 1000, text: [binary, args].filter(one => one !== null).join(' '), where: pod?.container_name ?? 'host' })).sort(byTime)
+function commandsOf ({ evidence, result }: FindingDetail): readonly Command[] {
+  const ofEvents = new Map<string, Command>()
+  for (const event of evidence?.events ?? []) {
+    const process = processOf(event)
+    if (process === null) continue
+    const key = JSON.stringify([process.execId ?? event.id, process.text]) // a process has several events
+    if (!ofEvents.has(key)) ofEvents.set(key, { ms: event.time * 1000, text: process.text, where: process.where })
   }
-  const ofEvents = (evidence?.events ?? []).flatMap(event => {
-    const text = commandOf(event)
-    return text === null ? [] : [{ ms: toMs(event.time), text, where: event.host }]
-  })
-  if (ofEvents.length > 0) return ofEvents.sort(byTime)
-  const process = (result as Readonly<Record<string, unknown>> | null)?.process
-  return (Array.isArray(process) ? process as unknown[] : [process]).filter(one => typeof one === 'string').map(text => ({ ms: null, text, where: '' }))
+  if (ofEvents.size > 0) return [...ofEvents.values()].sort((a, b) => a.ms! - b.ms!)
+  const said = (result as Readonly<Record<string, unknown>> | null)?.process
+  return (Array.isArray(said) ? said as unknown[] : [said]).filter(one => typeof one === 'string').map(text => ({ ms: null, text, where: '' }))
 }
 
 /** Of an event of Tetragon: whichever kind it is, it names its process. */
-function commandOf ({ event }: Event): string | null {
+function processOf ({ event }: Event): { readonly text: string, readonly execId: string | null, readonly where: string } | null {
   for (const kind of Object.values(typeof event === 'object' && event !== null ? event as Record<string, unknown> : {})) {
-    const process = (kind as { process?: { binary?: unknown, arguments?: unknown } } | null)?.process
-    if (typeof process?.binary === 'string') return [process.binary, process.arguments].filter(one => typeof one === 'string' && one !== '').join(' ')
+    const process = memberOf(kind, 'process')
+    const binary = memberOf(process, 'binary')
+    if (typeof binary !== 'string') continue
+    const [args, execId, container] = [memberOf(process, 'arguments'), memberOf(process, 'exec_id'), memberOf(memberOf(memberOf(process, 'pod'), 'container'), 'name')]
+    return {
+      text: typeof args === 'string' && args !== '' ? `${binary} ${args}` : binary,
+      execId: typeof execId === 'string' ? execId : null,
+      where: typeof container === 'string' ? container : memberOf(process, 'pod') === undefined ? 'host' : '',
+    }
   }
   return null
 }
 
-function EvidenceEvents ({ finding: { evidence } }: { finding: FindingDetail }) {
+function memberOf (value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+}
+
+const toSearch = ({ search, earliest, latest }: { readonly search: string, readonly earliest: string, readonly latest: string }) => `${PATHS.search}?${new URLSearchParams({ search, earliest, latest })}`
+
+/** The searches that the detection's file has for whoever looks into a finding. */
+function Searches ({ finding: { drilldown_searches: searches } }: { finding: FindingDetail }) {
+  return (
+    <ul class='stack'>
+      {searches.map(({ name, search, earliest, latest, missing, error }, n) => (
+        <li key={n}>
+          <p class='row'><b class='grow'><Visible text={name} /></b>{error === null && <a class='button small' href={toSearch({ search, earliest, latest })}>Search</a>}</p>
+          <Code text={search} label={`Search ${n + 1}`} wrap />
+          {missing.length > 0 && <p class='warn-text small-text'>The row lacks <Visible text={missing.join(', ')} />, or has several values of it.</p>}
+          {error !== null && <p class='error-text small-text pre-line'><Visible text={error} lines /></p>}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function EvidenceEvents ({ finding: { evidence, drill_down: drill } }: { finding: FindingDetail }) {
   const [shown, setShown] = useState(20)
   if (evidence === null || evidence.events.length === 0) return <EmptyState title='No events are kept'>The search makes rows that no event can be told of.</EmptyState>
   return (
@@ -180,7 +209,7 @@ function EvidenceEvents ({ finding: { evidence } }: { finding: FindingDetail }) 
         {evidence.events.slice(0, shown).map(event => (
           <li key={event.id}>
             <details>
-              <summary><Time at={event.time} relative='none' precision='milliseconds' /> <span class='cut mono'><Visible text={commandOf(event) ?? event.raw.slice(0, 300)} /></span></summary>
+              <summary><Time at={event.time} relative='none' precision='milliseconds' /> <span class='cut mono'><Visible text={processOf(event)?.text ?? event.raw.slice(0, 300)} /></span></summary>
               <Code text={typeof event.event === 'string' ? event.event : JSON.stringify(event.event, null, 2)} label={`Event ${event.id}`} wrap={typeof event.event === 'string'} />
               <p class='muted small-text'>index <Visible text={event.index} /> · sourcetype <Visible text={event.sourcetype} /> · source <Visible text={event.source} /> · host <Visible text={event.host} /> · arrived <Time at={event.index_time} relative='none' /></p>
             </details>
@@ -188,6 +217,7 @@ function EvidenceEvents ({ finding: { evidence } }: { finding: FindingDetail }) 
         ))}
       </ul>
       <div class='row'>
+        {drill !== null && <a class='button small' href={toSearch(drill)}>Search for them</a>}
         {evidence.events.length > shown && <button type='button' onClick={() => setShown(evidence.events.length)}>Show all {evidence.events.length}</button>}
         <CopyButton text={evidence.events.map(({ raw }) => raw).join('\n')} what='the events, a line each' label='Copy all' />
         {evidence.event_count > evidence.events.length && <span class='muted'>{evidence.events.length} of {evidence.event_count.toLocaleString('en')} are kept.</span>}

@@ -57,10 +57,13 @@ export function FindingsPage () {
     setSelected(new Set())
   }, [filterText])
 
+  // The stream knows of no time range: what a backfill finds may be older than what is listed.
+  const latest = query.get('latest')
+  const isInRange = (time: number) => latest === null && !(list.fromSeconds !== null && time < list.fromSeconds)
   const stream = useFindingStream(toQuery(query, FILTERED_BY), {
     on (kind, finding) {
       if (has(finding.id)) put([finding])
-      else if (kind === 'created') setArrived(before => new Set([...before, finding.id]))
+      else if (kind === 'created' && isInRange(finding.time)) setArrived(before => new Set([...before, finding.id]))
     },
     onReset: () => setStale(true),
   })
@@ -201,7 +204,7 @@ function columnsOf (mayWrite: boolean, selected: ReadonlySet<string>, select: (i
         }]
       : [],
     { key: 'time', title: 'Time', width: '174px', cardLabel: '', render: ({ time }) => <><Time at={time} relative='none' /><br /><span class='small-text muted'><Time at={time} relative='only' /></span></> },
-    { key: 'severity', title: 'Severity', width: '140px', cardLabel: '', render: ({ severity, risk }) => <><SeverityBadge severity={severity} /><br /><span class='small-text muted'>score {risk.score}</span></> },
+    { key: 'severity', title: 'Severity', width: '148px', cardLabel: '', render: ({ severity, risk }) => <><SeverityBadge severity={severity} /><br /><span class='small-text muted'>score {risk.score}</span></> },
     {
       key: 'what', title: 'Finding', cardLabel: '',
       render: row => <><a class='cut strong' href={toPath(row)}><Visible text={row.detection.name} /></a><span class='cut small-text muted' title={row.risk.message ?? ''}><Flags row={row} /><Visible text={row.risk.message ?? ''} /></span></>,
