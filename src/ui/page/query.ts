@@ -28,14 +28,19 @@ export function useQuery<T> (path: string | null, { query, pollMs }: QueryOption
     if (url === null) return
     const abort = new AbortController()
     let timer: number | undefined
+    let isAsking = false
     setState(before => ({ url, value: before.url === url ? before.value : undefined, error: before.url === url ? before.error : null, isLoading: true }))
     const ask = async () => {
+      if (isAsking) return // a tab that is seen again while it waits for a reply
+      isAsking = true
       try {
         const value = await api.get<T>(url, { signal: abort.signal })
         if (!abort.signal.aborted) setState({ url, value, error: null, isLoading: false })
       } catch (error) {
         if (isAbort(error) || abort.signal.aborted) return
         setState(before => ({ url, value: before.url === url ? before.value : undefined, error, isLoading: false }))
+      } finally {
+        isAsking = false
       }
       later()
     }

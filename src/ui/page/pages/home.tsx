@@ -18,6 +18,7 @@ const HOUR_S = 3_600
 
 /** Of a list that is added up here; where there are more, the page says so. */
 const MAX_LISTED = 1000
+const MAX_SILENT = 10
 
 type Counts = Readonly<Record<Severity, PageOf<Finding>>>
 
@@ -34,15 +35,16 @@ export function HomePage () {
     : undefined
   const recent = useQuery<PageOf<Finding>>('/findings', { query: { earliest: '-24h', limit: MAX_LISTED }, pollMs: POLL_MS })
   const risk = useQuery<PageOf<RiskObject>>('/risk-objects', { query: { limit: 8 }, pollMs: POLL_MS })
-  const coverage = useQuery<PageOf<CoverageLine>>('/coverage', { query: { limit: 200 }, pollMs: POLL_MS })
-  const sources = useQuery<PageOf<Source>>('/sources', { query: { limit: MAX_LISTED }, pollMs: POLL_MS })
+  const coverage = useQuery<PageOf<CoverageLine>>('/coverage', { query: { limit: MAX_LISTED }, pollMs: 2 * POLL_MS })
+  const sources = useQuery<PageOf<Source>>('/sources', { query: { limit: MAX_LISTED, count: 'exact' }, pollMs: POLL_MS })
+  const silent = useQuery<PageOf<Source>>('/sources', { query: { silent: 'true', limit: MAX_SILENT, count: 'exact' }, pollMs: POLL_MS })
   const owed = useQuery<PageOf<LedgerSlot>>('/ledger', { query: { state: 'owed', limit: MAX_LISTED }, pollMs: POLL_MS })
   const failed = useQuery<PageOf<LedgerSlot>>('/ledger', { query: { state: 'failed', limit: MAX_LISTED }, pollMs: POLL_MS })
 
   return (
     <>
       <h1>Home</h1>
-      <Answer counts={counts} sources={sources.value} coverage={coverage.value} owed={owed.value} failed={failed.value} />
+      <Answer counts={counts} sources={sources.value} silent={silent.value} coverage={coverage.value} owed={owed.value} failed={failed.value} />
       <div class='tiles'>
         {SEVERITIES.map(severity => (
           <a key={severity} class={`tile ${severity}`} href={`/findings?${new URLSearchParams([...OPEN.map(status => ['status', status]), ['severity', severity]])}`}>
@@ -58,7 +60,7 @@ export function HomePage () {
         <Card title='Coverage, last 24 hours' wide state={coverage} link={{ to: '/detections', text: 'Detections' }}>{page => <CoverageStrips page={page} />}</Card>
         <div class='stack'>
           <Card title='Ingest, last 24 hours' state={sources} link={{ to: '/sources', text: 'Sources' }}>{page => <Ingest page={page} />}</Card>
-          <Card title='Silent sources' state={sources}>{page => <Silent page={page} />}</Card>
+          <Card title='Silent sources' state={silent}>{page => <Silent page={page} />}</Card>
           <Card title='Owed windows' state={owed}>{page => <Owed owed={page} failed={failed.value} />}</Card>
         </div>
       </div>
@@ -85,33 +87,36 @@ function Card<T> ({ title, wide = false, state, link, children }: { title: strin
 const HARMLESS = new Set(['not_due_yet', 'before_first_enabled'])
 
 /** The whole page in a sentence. */
-function Answer ({ counts, sources, coverage, owed, failed }: { counts: Counts | undefined, sources: PageOf<Source> | undefined, coverage: PageOf<CoverageLine> | undefined, owed: PageOf<LedgerSlot> | undefined, failed: PageOf<LedgerSlot> | undefined }) {
+function Answer ({ counts, sources, silent, coverage, owed, failed }: { counts: Counts | undefined, sources: PageOf<Source> | undefined, silent: PageOf<Source> | undefined, coverage: PageOf<CoverageLine> | undefined, owed: PageOf<LedgerSlot> | undefined, failed: PageOf<LedgerSlot> | undefined }) {
   const now = useNow()
-  if (counts === undefined || sources === undefined || coverage === undefined || owed === undefined || failed === undefined) return <p class='answer neutral' role='status'>Looking…</p>
-  const silent = sources.items.filter(one => one.silent)
+  if (counts === undefined || sources === undefined || silent === undefined || coverage === undefined || owed === undefined || failed === undefined) return <p class='answer neutral' role='status'>Looking…</p>
+  const silentCount = silent.total ?? silent.items.length
   const watched = coverage.items.filter(({ totals }) => totals.slots > 0)
   const withGaps = watched.filter(({ totals }) => Object.entries(totals.gaps).some(([cause, gap]) => !HARMLESS.has(cause) && gap.seconds > 0))
   const late = owed.items.filter(({ scheduled_time: at }) => now - Date.parse(at) > 5 * 60_000)
   const trouble = [
     ...sources.items.length === 0 ? ['no events have come in'] : [],
     ...watched.length === 0 ? ['no detection has run'] : [],
-    ...silent.length > 0 ? [`${countOf(silent.length, 'source is', 'sources are')} silent`] : [],
-    ...withGaps.length > 0 ? [`${countOf(withGaps.length, 'detection has', 'detections have')} gaps`] : [],
-    ...late.length > 0 ? [`${countOf(late.length, 'window is', 'windows are')} owed for more than 5 minutes`] : [],
-    ...failed.items.length > 0 ? [`${countOf(failed.items.length, 'run has', 'runs have')} failed`] : [],
+    ...silentCount > 0 ? [`${countOf(silentCount, 'source is', 'sources are')} silent`] : [],
+    ...withGaps.length > 0 ? [`${countOf(withGaps.length, 'detection has', 'detections have')} gaps${coverage.next_cursor === null ? '' : ', and not all were looked at'}`] : [],
+    ...late.length > 0 ? [`${atLeast(late.length === owed.items.length ? owed : null)}${countOf(late.length, 'window is', 'windows are')} owed for more than 5 minutes`] : [],
+    ...failed.items.length > 0 ? [`${atLeast(failed)}${countOf(failed.items.length, 'run has', 'runs have')} failed`] : [],
   ]
   const open = SEVERITIES.map(severity => ({ severity, count: counts[severity].total ?? 0 }))
   const sum = open.reduce((total, { count }) => total + count, 0)
   const worst = open.find(({ count }) => count > 0)
   const isBlind = sources.items.length === 0 || watched.length === 0
   const watching = trouble.length === 0
-    ? `We are watching: ${countOf(watched.length, 'detection')} over ${countOf(sources.items.length, 'source')}, without gaps in the last 24 hours.`
+    ? `We are watching: ${countOf(watched.length, 'detection')} over ${countOf(sources.total ?? sources.items.length, 'source')}, without gaps in the last 24 hours.`
     : `${isBlind ? 'We are not watching' : 'We are watching, but not everything'}: ${trouble.join(', ')}.`
   const foundText = worst === undefined
     ? 'No finding is open.'
     : `${countOf(sum, 'finding is', 'findings are')} open${sum === 1 ? `, of severity ${worst.severity}` : `; the worst are ${worst.severity}: ${worst.count.toLocaleString('en')}`}.`
   return <p class={`answer ${isBlind ? 'bad' : trouble.length > 0 ? 'warn' : 'good'}`} role='status'><span aria-hidden='true' class='answer-mark'>{isBlind ? '✕' : trouble.length > 0 ? '!' : '✓'}</span><span>{watching} <b>{foundText}</b></span></p>
 }
+
+/** Says of a list that has a next page that there are more. */
+const atLeast = (page: PageOf<unknown> | null) => page === null || page.next_cursor === null ? '' : 'at least '
 
 function RiskTimeline ({ page: { items, next_cursor: more } }: { page: PageOf<Finding> }) {
   const now = useNow()
@@ -200,7 +205,7 @@ function placesOf (slots: readonly CoverageSlot[], window: { readonly earliest: 
   })
 }
 
-function Ingest ({ page: { items, next_cursor: more } }: { page: PageOf<Source> }) {
+function Ingest ({ page: { items, total, next_cursor: more } }: { page: PageOf<Source> }) {
   if (items.length === 0) return <EmptyState title='No events have come in'>Send some to <code>/services/collector/event</code> with a HEC token.</EmptyState>
   const events = items.reduce((sum, one) => sum + one.events, 0)
   const perHour = items.reduce((sum, one) => sum + one.events_per_hour, 0)
@@ -212,23 +217,22 @@ function Ingest ({ page: { items, next_cursor: more } }: { page: PageOf<Source> 
         <div><dt>Events</dt><dd>{events.toLocaleString('en')}</dd></div>
         <div><dt>Rate</dt><dd>{perHour < 3_600 ? `${numberText(perHour)}/h` : `${numberText(perHour / 3_600)}/s`}</dd></div>
         <div><dt>Worst lag (p99)</dt><dd>{lags.length === 0 ? '–' : durationText(Math.max(...lags))}</dd></div>
-        <div><dt>Sources</dt><dd>{items.length.toLocaleString('en')}{more === null ? '' : ' or more'}</dd></div>
+        <div><dt>Sources</dt><dd>{(total ?? items.length).toLocaleString('en')}</dd></div>
         <div><dt>Lost at Tetragon</dt><dd class={lost > 0 ? 'warn-text' : ''}>{lost.toLocaleString('en')}</dd></div>
       </dl>
+      {more !== null && <p class='muted small-text'>Of the first {items.length.toLocaleString('en')} sources.</p>}
     </>
   )
 }
 
 const nameOf = ({ node_name: node, cluster_name: cluster, sourcetype, index }: Source): string => [node, cluster, sourcetype, index].filter(one => one !== null).join(' · ') || 'all others'
 
-function Silent ({ page: { items } }: { page: PageOf<Source> }) {
-  const silent = items.filter(one => one.silent)
-  if (items.length === 0) return <EmptyState title='No source is known yet' />
+function Silent ({ page: { items: silent, total = 0 } }: { page: PageOf<Source> }) {
   if (silent.length === 0) return <EmptyState title='No source is silent' />
   return (
     <ul class='lines'>
-      {silent.slice(0, 10).map((source, n) => <li key={n}><span class='cut'><Visible text={nameOf(source)} /></span><Time at={source.last_arrival} relative='only' /></li>)}
-      {silent.length > 10 && <li class='muted'>and {countOf(silent.length - 10, 'other')}</li>}
+      {silent.map((source, n) => <li key={n}><span class='cut'><Visible text={nameOf(source)} /></span><Time at={source.last_arrival} relative='only' /></li>)}
+      {total > silent.length && <li class='muted'>and {countOf(total - silent.length, 'other')}</li>}
     </ul>
   )
 }
