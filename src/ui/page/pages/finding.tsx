@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import type { Event, Finding, FindingChange, FindingDetail, FindingRevision, HistoryEntry, PageOf, ProcessTree as Tree, RiskObject, RiskPosting } from '../api-types.js'
-import { useApi } from '../api.js'
+import { toUrl, useApi } from '../api.js'
 import { Badge, SeverityBadge, StatusBadge } from '../components/badge.js'
 import { Code, CopyButton, Json } from '../components/code.js'
 import { EmptyState, ErrorState, Loading } from '../components/empty-state.js'
@@ -102,6 +102,8 @@ function Head ({ finding, onChanged }: { finding: FindingDetail, onChanged: () =
             <button type='button' onClick={() => setOpen('suppress')}>Suppress <kbd>s</kbd></button>
           </>
         )}
+        <a class='button' href={toUrl(`/findings/${encodeURIComponent(finding.id)}/export`, { format: 'json' })} download={`finding-${finding.id}.json`}>Export JSON</a>
+        <a class='button' href={toUrl(`/findings/${encodeURIComponent(finding.id)}/export`, { format: 'markdown' })} download={`finding-${finding.id}.md`}>Export Markdown</a>
       </div>
       {open === 'suppress' && <SuppressDialog id={finding.id} onClose={close} onDone={close} />}
       {open !== null && open !== 'suppress' && <TriageDialog task={open} target={{ kind: 'one', finding }} onClose={close} onDone={() => { close(); onChanged() }} />}
