@@ -37,6 +37,7 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { riskRoutes } from './api/risk.js'
+import { searchJobRoutes } from './api/search-jobs.js'
 import { searchRoutes } from './api/search.js'
 import { sessionRoutes } from './api/session.js'
 import { sourceRoutes } from './api/sources.js'
@@ -138,6 +139,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     await api.register(sessionRoutes, { ...deps, auth, isSecure: deps.https !== undefined })
     await api.register(eventRoutes, deps)
     await api.register(searchRoutes, deps)
+    await api.register(searchJobRoutes, deps)
     await api.register(detectionRoutes, deps)
     await api.register(ledgerRoutes, deps)
     await api.register(backfillRoutes, deps)

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -6,7 +7,7 @@ import { AppError } from '../errors.js'
 
 /** An error reply (RFC 9457). */
 export const Problem = z.object({
-  type: z.string(),
+  type: z.string().describe('a path that tells kinds of problems apart: docs/api.md lists them'),
   title: z.string(),
   status: z.number().int(),
   detail: z.string(),
@@ -17,9 +18,19 @@ export const Problem = z.object({
 /** The HTTP status of each kind of error. */
 export const STATUS = { invalid: 400, unauthorized: 401, forbidden: 403, not_found: 404, conflict: 409, precondition_failed: 412, too_large: 413, unavailable: 503 } as const satisfies Record<ErrorCode, number>
 
-const TITLE: Readonly<Record<number, string>> = {
-  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict', 412: 'Precondition Failed', 413: 'Content Too Large',
-  415: 'Unsupported Media Type', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable',
+/** Every kind of problem, by its status; docs/api.md says when each is answered. Other statuses that Fastify may answer are `about:blank`. */
+export const PROBLEMS: Readonly<Record<number, { readonly type: string, readonly title: string }>> = {
+  400: { type: '/problems/invalid', title: 'Bad Request' },
+  401: { type: '/problems/unauthorized', title: 'Unauthorized' },
+  403: { type: '/problems/forbidden', title: 'Forbidden' },
+  404: { type: '/problems/not-found', title: 'Not Found' },
+  409: { type: '/problems/conflict', title: 'Conflict' },
+  412: { type: '/problems/precondition-failed', title: 'Precondition Failed' },
+  413: { type: '/problems/too-large', title: 'Content Too Large' },
+  415: { type: '/problems/unsupported-media-type', title: 'Unsupported Media Type' },
+  429: { type: '/problems/too-many-failures', title: 'Too Many Requests' },
+  500: { type: '/problems/defect', title: 'Internal Server Error' },
+  503: { type: '/problems/unavailable', title: 'Service Unavailable' },
 }
 
 /** What every route may answer besides its own. */
@@ -34,8 +45,7 @@ export function useProblems (app: FastifyInstance): void {
 
 export function sendProblem (reply: FastifyReply, request: FastifyRequest, status: number, detail: string, errors: readonly ErrorDetail[] = []) {
   const problem: z.infer<typeof Problem> = {
-    type: 'about:blank',
-    title: TITLE[status] ?? 'Error',
+    ...PROBLEMS[status] ?? { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error' },
     status,
     detail,
     ...(errors.length === 0 ? {} : { errors: [...errors] }),

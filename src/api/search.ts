@@ -30,8 +30,18 @@ export const SearchExplanation = z.object({
   fields: z.array(z.string()).nullable().describe('fields of each event that commands over rows read; null is all of them'),
 }).meta({ id: 'SearchExplanation' })
 
+/** What a search takes. */
+export const SearchBody = z.strictObject({
+  search: SearchText,
+  earliest: TimeInput.optional(),
+  latest: TimeInput.optional(),
+  limit: z.number().int().min(1).max(10_000).optional().describe(`rows at most; ${DEFAULT_LIMIT} where it is missing`),
+})
+
+export interface SearchRouteDeps { readonly events: EventStore, readonly macros: () => Macros, readonly knowledge: () => Knowledge, readonly time: TimeContext }
+
 /** POST /search: SPL over events, nothing written. POST /search/explain: what it is made of, and where each command is run. */
-export async function searchRoutes (app: FastifyInstance, { events, macros, knowledge, time }: { events: EventStore, macros: () => Macros, knowledge: () => Knowledge, time: TimeContext }) {
+export async function searchRoutes (app: FastifyInstance, { events, macros, knowledge, time }: SearchRouteDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
 
   routes.post('/search/explain', {
@@ -58,12 +68,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, know
     schema: {
       summary: 'Run SPL',
       tags: ['search'],
-      body: z.strictObject({
-        search: SearchText,
-        earliest: TimeInput.optional(),
-        latest: TimeInput.optional(),
-        limit: z.number().int().min(1).max(10_000).optional().describe(`rows at most; ${DEFAULT_LIMIT} where it is missing`),
-      }),
+      body: SearchBody,
       response: {
         200: z.object({
           fields: z.array(z.string()).describe('columns in order'),
@@ -97,7 +102,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, know
 }
 
 /** Throws AppError `invalid` with the line, the caret and the reason. */
-function compile (search: string, macros: Macros, knowledge: Knowledge): SearchPlan {
+export function compile (search: string, macros: Macros, knowledge: Knowledge): SearchPlan {
   try {
     return compileSearch(search, macros, knowledge)
   } catch (error) {

@@ -58,6 +58,10 @@ export interface SearchOptions {
   readonly limit: number
   /** Stops the search; the promise rejects with AppError `unavailable`. */
   readonly signal?: AbortSignal
+  /** How long it may run; five minutes where it is missing. */
+  readonly timeoutMs?: number
+  /** Called now and then while it runs, with how many events were looked at so far. */
+  readonly onProgress?: (scannedEvents: number) => void
 }
 
 export interface SearchResult {

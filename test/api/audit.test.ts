@@ -60,6 +60,9 @@ t.test('each route that may change something leaves an entry, and those that cha
 
   const change = { reason: 'a test', condition: 'pod=web-1' }
   await leaves(null, { method: 'POST', route: '/search', payload: { search: 'search index=main', earliest: '-1h', latest: 'now' } })
+  const ofJob = { params: { id: idOf(await leaves(null, { method: 'POST', route: '/search/jobs', payload: { search: 'search index=main' } })) } }
+  await leaves(null, { method: 'POST', route: '/search/jobs/{id}/cancel', ...ofJob })
+  await leaves(null, { method: 'DELETE', route: '/search/jobs/{id}', ...ofJob })
   await leaves(null, { method: 'POST', route: '/search/explain', payload: { search: 'search index=main' } })
   await leaves(null, { method: 'POST', route: '/suppressions/preview', payload: { condition: 'pod=web-1' } })
   await leaves(null, { method: 'POST', route: '/detections/{id}/preview', params: { id: RULE }, payload: { scheduled_time: NOON } })

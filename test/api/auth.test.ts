@@ -55,6 +55,6 @@ t.test('an unknown path, a wrong method and a body that is no JSON are problems'
     const res = await app.inject({ headers, ...request })
     t.equal(res.statusCode, status, request.url)
     t.match(res.headers['content-type'], /^application\/problem\+json/)
-    t.match(res.json(), { status, type: 'about:blank', detail: /.+/, request_id: /.+/ })
+    t.match(res.json(), { status, type: /^\/problems\//, detail: /.+/, request_id: /.+/ })
   }
 })

@@ -246,6 +246,7 @@ t.test('more clients than may listen are answered 503, and one that goes leaves 
 
   t.equal(third.response.statusCode, 503)
   t.match(third.response.headers, { 'content-type': /^application\/problem\+json/ })
+  t.match(JSON.parse(third.text()), { type: '/problems/unavailable', title: 'Service Unavailable', status: 503 })
   t.equal(fourth.response.statusCode, 200)
 })
 

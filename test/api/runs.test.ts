@@ -149,7 +149,7 @@ t.test('bad runs are refused with a problem', async t => {
     const res = await server.app.inject({ method: 'POST', url: `/api/v1/detections/${LITERAL}/runs`, headers: bearer, payload })
     t.equal(res.statusCode, status, what)
     t.match(res.headers['content-type'], /^application\/problem\+json/)
-    t.match(res.json(), { type: 'about:blank', status, request_id: /.+/ })
+    t.match(res.json(), { type: /^\/problems\//, status, request_id: /.+/ })
   }
   const unknown = await server.app.inject({ method: 'POST', url: '/api/v1/detections/nothing/runs', headers: bearer, payload: { scheduled_time: 1773144000 } })
   t.equal(unknown.statusCode, 404)

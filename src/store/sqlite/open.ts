@@ -77,9 +77,9 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
   return {
     ...catalogue.face,
     append: (request: AppendRequest) => writer.append(request),
-    async search (plan: SearchPlan, { signal, timeZone, nowMs, limit, ...scope }: SearchOptions): Promise<SearchResult> {
+    async search (plan: SearchPlan, { signal, timeZone, nowMs, limit, timeoutMs, onProgress, ...scope }: SearchOptions): Promise<SearchResult> {
       const warnings = catalogue.warningsOf(scope.window)
-      const result = await readers.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit }, signal)
+      const result = await readers.search({ ...catalogue.scopeOf(scope), plan, timeZone, nowMs, limit, timeoutMs }, signal, onProgress)
       return { ...result, warnings: [...result.warnings, ...warnings] }
     },
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {

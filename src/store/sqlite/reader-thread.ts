@@ -6,13 +6,13 @@ import type { ArrivalResult, FoundEvent } from '../events.js'
 import { DamageError } from './damage.js'
 import { aliveUntil } from './partition-reader.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
-import { openReader } from './reader.js'
+import { openReader, SCANNED, STOP } from './reader.js'
 
 /** A thread that searches, one message after the other. */
 
 export interface ReaderThreadOptions extends ReaderOptions {
-  /** Set to 1 to stop the search under way: the thread hears no message while it searches. */
-  readonly stop: SharedArrayBuffer
+  /** Two numbers, since the thread hears no message while it searches: the first is set to 1 to stop the search under way; in the second the thread counts the events that this has looked at. */
+  readonly shared: SharedArrayBuffer
 }
 
 export type ToReader =
@@ -32,9 +32,9 @@ export type FromReader =
 
 if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
-const { stop, ...options } = workerData as ReaderThreadOptions
-const stopFlag = new Int32Array(stop)
-const reader = openReader(options)
+const { shared, ...options } = workerData as ReaderThreadOptions
+const state = new Uint32Array(shared)
+const reader = openReader(options, { scanned: events => { Atomics.add(state, SCANNED, events) } })
 
 /**
  * After so many blocks the event loop has a turn. What zstd gives back is memory that Node lets go of there alone, however long nobody needs it: 1.5 MB for each
@@ -53,7 +53,7 @@ async function take (message: ToReader): Promise<void> {
     return
   }
   if (message.kind === 'forget') return reader.forget(message.partitions)
-  const alive = aliveUntil(message.timeoutMs, () => Atomics.load(stopFlag, 0) === 1)
+  const alive = aliveUntil(message.timeoutMs, () => Atomics.load(state, STOP) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', found: await runInTurns(reader.find(message.job, alive)) })
     else if (message.kind === 'since') post({ kind: 'found', found: await runInTurns(reader.since(message.job, alive)) })

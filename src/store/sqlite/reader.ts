@@ -35,11 +35,22 @@ export interface ReaderOptions {
   readonly fieldTables: FieldTables
 }
 
+/** Places in what a reader thread shares. */
+export const STOP = 0
+export const SCANNED = 1
+
+interface ReaderEvents {
+  /** So many more events were looked at. */
+  readonly scanned: (events: number) => void
+}
+
 export interface SearchJob extends Scope {
   readonly plan: SearchPlan
   readonly timeZone: string
   readonly nowMs: number
   readonly limit: number
+  /** How long it may run, where not as long as others: then it runs alone. */
+  readonly timeoutMs?: number | undefined
 }
 
 /** What became of one of several searches: its result, or what is wrong with it. Both are null while its events are still to be read. */
@@ -67,7 +78,7 @@ export function runAtOnce<T> (steps: Steps<T>): T {
 export interface SinceJob extends Scope { readonly queries: readonly ArrivalQuery[] }
 
 /** Searches over read-only connections, which stay open. It runs in a reader thread. */
-export function openReader ({ dir, fieldTables }: ReaderOptions) {
+export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: ReaderEvents = { scanned: () => {} }) {
   const readers = new Map<string, PartitionReader>()
   /** Of the search under way. */
   let watch: Watch = { warn: () => {}, alive: () => {} }
@@ -118,7 +129,11 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     const { alive } = context
     watch = context
     let scannedEvents = scannedBefore
-    const count = (block: Block) => { scannedEvents += countInScope(block, job) }
+    const count = (block: Block) => {
+      const events = countInScope(block, job)
+      scannedEvents += events
+      scanned(events)
+    }
     const partitions = isNothing(query.predicate) ? [] : readersOf(job)
     const found = query.stats === null
       ? findRows(partitions, job, query.order, alive, count)
@@ -170,7 +185,9 @@ export function openReader ({ dir, fieldTables }: ReaderOptions) {
     let scannedEvents = 0
     const decode = sharedDecoder(searches, scope, alive)
     const readBlock: typeof decode = (reader, block) => {
-      scannedEvents += countInScope(block, scope)
+      const events = countInScope(block, scope)
+      scannedEvents += events
+      scanned(events)
       return decode(reader, block)
     }
     const order = searches.some(({ query }) => query.order !== 'any') ? '-time' : 'any'

@@ -6,7 +6,7 @@ import { toUnavailable } from './damage.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
-import { readsEvents } from './reader.js'
+import { readsEvents, SCANNED, STOP } from './reader.js'
 import type { RetentionLimits } from './retention.js'
 import type { Answer, FromWriter, Question, ToWriter } from './writer-thread.js'
 import type { WriterOptions } from './writer.js'
@@ -149,6 +149,9 @@ function storeHasFailed (cause: Error): AppError {
 /** A search takes no longer than that, so that a bad one can't hold a thread for ever. */
 const SEARCH_TIMEOUT_MS = 300_000
 
+/** How often it is looked how far a search is. */
+const PROGRESS_MS = 100
+
 /** So many new events may take that long, even where each is decoded. Of more, the time is more: a look at them that fails for their number would fail for ever, since they become no fewer. */
 const EVENTS_IN_TIME = 1_000_000
 
@@ -176,10 +179,10 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   let isHeld = false
 
   function startReader () {
-    const stop = new SharedArrayBuffer(4)
-    const workerData: ReaderThreadOptions = { ...options, stop }
+    const shared = new SharedArrayBuffer(8)
+    const workerData: ReaderThreadOptions = { ...options, shared }
     const worker = new Worker(new URL('./reader-thread.js', import.meta.url), { workerData, resourceLimits: THREAD_LIMITS })
-    const thread = { worker, stopFlag: new Int32Array(stop), running: [] as Waiting[], exited: deferred<void>() }
+    const thread = { worker, state: new Uint32Array(shared), running: [] as Waiting[], exited: deferred<void>() }
     const rejectAll = (error: Error) => { for (const { reject } of thread.running.splice(0)) reject(error) }
     worker.on('message', (message: FromReader) => {
       if (message.kind === 'damaged') {
@@ -211,7 +214,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
         threads.push(thread)
       }
       thread.running = takeJobs()
-      Atomics.store(thread.stopFlag, 0, 0)
+      Atomics.store(thread.state, STOP, 0)
+      Atomics.store(thread.state, SCANNED, 0)
       thread.worker.postMessage(toMessage(thread.running))
     }
   }
@@ -233,7 +237,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
     const thread = threads.find(({ running }) => running.includes(one))
     if (thread === undefined) return
     cancelled.add(one)
-    if (thread.running.every(other => cancelled.has(other))) Atomics.store(thread.stopFlag, 0, 1)
+    if (thread.running.every(other => cancelled.has(other))) Atomics.store(thread.state, STOP, 1)
   }
   const cancelled = new WeakSet<Waiting>()
 
@@ -260,7 +264,24 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   }
 
   return {
-    search: (job: SearchJob, signal?: AbortSignal) => run<SearchResult>(waiter => ({ kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }), signal),
+    /** `onProgress` is told of a search that runs alone. */
+    async search (job: SearchJob, signal?: AbortSignal, onProgress?: (scannedEvents: number) => void): Promise<SearchResult> {
+      let own: Waiting | null = null
+      const look = onProgress === undefined
+        ? null
+        : setInterval(() => {
+          const thread = threads.find(({ running }) => running.some(one => one === own))
+          if (thread !== undefined) onProgress(Atomics.load(thread.state, SCANNED))
+        }, PROGRESS_MS)
+      try {
+        return await run<SearchResult>(waiter => {
+          own = { kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }
+          return own
+        }, signal)
+      } finally {
+        if (look !== null) clearInterval(look)
+      }
+    },
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
     since: (job: SinceJob, signal?: AbortSignal) => run<readonly ArrivalResult[]>(waiter => ({ kind: 'since', job, ...waiter }), signal),
     /** Does something while no search runs, and lets those wait that come meanwhile; gives null, and does nothing, where one runs or waits. */
@@ -282,8 +303,8 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
     async close (): Promise<void> {
       closing = true
       for (const { reject } of waiting.splice(0)) reject(new AppError('unavailable', 'the search was stopped'))
-      for (const { worker, stopFlag } of threads) {
-        Atomics.store(stopFlag, 0, 1)
+      for (const { worker, state } of threads) {
+        Atomics.store(state, STOP, 1)
         worker.postMessage({ kind: 'close' } satisfies ToReader)
       }
       await Promise.all(threads.map(({ exited }) => exited.promise))
@@ -304,11 +325,11 @@ function toMessage (jobs: readonly Waiting[]): ToReader {
     return { kind: 'since', job, timeoutMs: SEARCH_TIMEOUT_MS * Math.max(1, (job.lastId - job.afterId) / EVENTS_IN_TIME) }
   }
   const searches = jobs.flatMap(one => one.kind === 'search' ? one.job : [])
-  return { kind: 'search', jobs: searches, timeoutMs: SEARCH_TIMEOUT_MS * searches.length }
+  return { kind: 'search', jobs: searches, timeoutMs: searches.reduce((sum, { timeoutMs = SEARCH_TIMEOUT_MS }) => sum + timeoutMs, 0) }
 }
 
-function eventsKeyOf ({ plan, partitions, window, afterId, lastId }: SearchJob): string | null {
-  return readsEvents(plan.query) ? [window.earliestUs, window.latestUs, afterId, lastId, ...partitions.map(({ name }) => name)].join() : null
+function eventsKeyOf ({ plan, partitions, window, afterId, lastId, timeoutMs }: SearchJob): string | null {
+  return readsEvents(plan.query) && timeoutMs === undefined ? [window.earliestUs, window.latestUs, afterId, lastId, ...partitions.map(({ name }) => name)].join() : null
 }
 
 /** Promise.withResolvers, which Node 20 has not. */
