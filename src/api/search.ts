@@ -40,6 +40,15 @@ export const SearchBody = z.strictObject({
 
 export interface SearchRouteDeps { readonly events: EventStore, readonly macros: () => Macros, readonly knowledge: () => Knowledge, readonly time: TimeContext }
 
+export const SearchReply = z.object({
+  fields: z.array(z.string()).describe('columns in order'),
+  rows: z.array(z.unknown()).describe('objects; a multivalue is an array, a null field is left out'),
+  truncated: z.boolean().describe('whether the limit cut rows off'),
+  window: WindowText,
+  warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
+  stats: z.object({ scanned_events: z.number().int(), elapsed_ms: z.number() }),
+})
+
 /** POST /search: SPL over events, nothing written. POST /search/explain: what it is made of, and where each command is run. */
 export async function searchRoutes (app: FastifyInstance, { events, macros, knowledge, time }: SearchRouteDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
@@ -70,14 +79,7 @@ export async function searchRoutes (app: FastifyInstance, { events, macros, know
       tags: ['search'],
       body: SearchBody,
       response: {
-        200: z.object({
-          fields: z.array(z.string()).describe('columns in order'),
-          rows: z.array(z.unknown()).describe('objects; a multivalue is an array, a null field is left out'),
-          truncated: z.boolean().describe('whether the limit cut rows off'),
-          window: WindowText,
-          warnings: z.array(z.string()).describe('what the rows do not show, such as texts that were too costly for a regular expression'),
-          stats: z.object({ scanned_events: z.number().int(), elapsed_ms: z.number() }),
-        }),
+        200: SearchReply,
         ...problemReplies,
       },
     },

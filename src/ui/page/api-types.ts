@@ -6,6 +6,7 @@ import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
 import type { Problem as ProblemSchema } from '../../api/problem.js'
 import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
 import type { SessionView } from '../../api/session.js'
+import type { SearchExplanation as SearchExplanationSchema, SearchReply as SearchReplySchema } from '../../api/search.js'
 import type { Source as SourceSchema } from '../../api/sources.js'
 import type { Preview as SuppressionPreviewSchema, SuppressionView } from '../../api/suppressions.js'
 import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
@@ -35,6 +36,10 @@ export type LedgerSlot = z.infer<typeof LedgerSlotSchema>
 export type Problem = z.infer<typeof ProblemSchema>
 export type RiskObject = z.infer<typeof RiskObjectSchema>
 export type RiskPosting = z.infer<typeof RiskPostingSchema>
+/** A row of a search: a multivalue is an array, a null field is left out. */
+export type Row = Readonly<Record<string, unknown>>
+export type SearchExplanation = z.infer<typeof SearchExplanationSchema>
+export type SearchReply = Omit<z.infer<typeof SearchReplySchema>, 'rows'> & { readonly rows: readonly Row[] }
 export type Severity = z.infer<typeof SeveritySchema>
 export type Source = z.infer<typeof SourceSchema>
 export type Suppression = z.infer<typeof SuppressionView>

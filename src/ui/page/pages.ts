@@ -3,6 +3,7 @@ import { DocsPage } from './pages/docs.js'
 import { FindingPage } from './pages/finding.js'
 import { FindingsPage } from './pages/findings.js'
 import { HomePage } from './pages/home.js'
+import { SearchPage } from './pages/search.js'
 import { PATHS } from './paths.js'
 
 export interface PageProps {
@@ -24,4 +25,5 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.findings, title: 'Findings', component: FindingsPage, key: 'f' },
   { path: PATHS.finding, title: 'Finding', component: FindingPage },
   { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
+  { path: PATHS.search, title: 'Search', component: SearchPage, key: 's' },
 ]

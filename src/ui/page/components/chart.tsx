@@ -17,7 +17,7 @@ export interface ChartProps {
   readonly times: readonly number[]
   readonly series: readonly Series[]
   readonly height?: number
-  /** Epoch seconds of what was dragged over. */
+  /** Epoch seconds of what was dragged over; a click on a bar is its own stretch. */
   readonly onSelect?: (fromSeconds: number, toSeconds: number) => void
 }
 
@@ -65,6 +65,12 @@ export function Chart ({ label, times, series, height = 180, onSelect }: ChartPr
             }],
           },
     }, [[...times], ...series.map(({ values }) => [...values])], element)
+    if (onSelect !== undefined && barSeconds > 0) {
+      plot.over.addEventListener('click', () => {
+        const at = times[Math.floor((plot.posToVal(plot.cursor.left ?? -1, 'x') - times[0]!) / barSeconds)]
+        if (plot.select.width <= 4 && at !== undefined) onSelect(at, at + barSeconds)
+      })
+    }
     const observer = new ResizeObserver(() => { if (element.clientWidth > 0) plot.setSize({ width: element.clientWidth, height }) })
     observer.observe(element)
     return () => {
