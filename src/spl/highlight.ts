@@ -21,18 +21,33 @@ interface Context { readonly kind: 'pipeline' | 'expression', command: string, l
  * wrong, as text is while somebody writes it. Takes time in proportion to the text.
  */
 export function highlight (written: string): Highlight[] {
-  const found: Highlight[] = []
+  const marks: Highlight[] = []
   let text = ''
   let from = 0
   for (const { kind, start, end } of backquoted(written)) {
     const to = end ?? written.length
-    found.push({ kind, start, end: to })
+    marks.push({ kind, start, end: to })
     text += written.slice(from, start) + ' '.repeat(to - start)
     from = to
   }
   text += written.slice(from)
-  found.push(...highlightPlain(text))
-  return found.sort((a, b) => a.start - b.start)
+  return merge(marks, highlightPlain(text))
+}
+
+/** All pieces in order. One that reaches over a mark, as what is in single quotes may, is there before and behind it. */
+function merge (marks: readonly Highlight[], pieces: Iterable<Highlight>): Highlight[] {
+  const merged: Highlight[] = []
+  let next = 0
+  for (const { kind, start, end } of pieces) {
+    let at = start
+    for (let mark = marks[next]; mark !== undefined && mark.start < end; mark = marks[++next]) {
+      if (mark.start > at) merged.push({ kind, start: at, end: mark.start })
+      merged.push(mark)
+      at = Math.max(at, mark.end)
+    }
+    if (at < end) merged.push({ kind, start: at, end })
+  }
+  return [...merged, ...marks.slice(next)]
 }
 
 /** The same of a text without macros and comments. */
@@ -105,6 +120,7 @@ function kindOf ({ kind, text }: Token, { command, lexicon }: Context, { before,
     case 'symbol': return 'operator'
   }
   const isCondition = command === 'search'
+  if (next === '(' && text.toUpperCase() === 'LIKE') return 'function'
   if ((isCondition ? KEYWORDS_OF_CONDITIONS : KEYWORDS).has(text.toUpperCase())) return 'keyword'
   if (next === '(' && !isCondition) return 'function'
   if (lexicon !== 'words') return 'field'
