@@ -24,7 +24,7 @@ export interface CoverageRouteDeps {
 
 const Count = z.number().int()
 
-const Gap = z.object({
+export const CoverageGap = z.object({
   ...WindowText.shape,
   seconds: z.number(),
   cause: z.enum(GAP_CAUSES),
@@ -74,7 +74,7 @@ export const Coverage = z.object({
   window: WindowText,
   summary: z.string().optional().describe('a sentence to quote; it, totals and gaps are on the first page alone'),
   totals: Totals.optional(),
-  gaps: z.array(Gap).optional().describe('stretches of the range that no evaluation has seen, oldest first'),
+  gaps: z.array(CoverageGap).optional().describe('stretches of the range that no evaluation has seen, oldest first'),
   more_gaps: Count.optional().describe(`gaps that are not listed here, though totals have them: at most ${MAX_GAPS.toLocaleString('en')} are listed`),
   slots: z.object({ items: z.array(CoverageSlot), next_cursor: z.string().nullable() }).describe('whose windows touch the range, oldest first'),
 }).meta({ id: 'Coverage' })
@@ -165,7 +165,7 @@ function toCoverageView (found: DetectCoverage, timeZone: string) {
   return { summary: summarize(found, timeZone), totals: found.totals, gaps: found.gaps.map(toGapView), more_gaps: found.moreGaps }
 }
 
-function toGapView (gap: DetectGap): z.infer<typeof Gap> {
+function toGapView (gap: DetectGap): z.infer<typeof CoverageGap> {
   return { ...toWindowText(gap), seconds: toSeconds(gap.latestUs - gap.earliestUs), cause: gap.cause, waived: gap.waived }
 }
 

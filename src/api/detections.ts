@@ -10,6 +10,7 @@ import type { Ledger } from '../detect/ledger.js'
 import type { Offer, Offers } from '../detect/offer.js'
 import { evaluate } from '../detect/run.js'
 import { slotsWithin } from '../detect/slots.js'
+import type { ReadTest } from '../detect/tests.js'
 import { Risk, Schedule, Throttling } from '../detection.js'
 import { toRfc3339 } from '../event.js'
 import { AppError } from '../errors.js'
@@ -60,6 +61,12 @@ export const DetectionView = z.object({
   errors: z.array(Problem),
   warnings: z.array(Problem).describe('what runs otherwise than it may seem to'),
   notes: z.array(Problem).describe('settings of the file that Hecate has its own way with'),
+  tests: z.array(z.object({
+    name: z.string(),
+    logs: z.array(z.string()).describe('files, from the folder of the detection\'s, and URLs'),
+    expects: z.enum(['rows', 'count', 'any']).nullable().describe('any: there are rows; null: the test can\'t be run'),
+    problem: z.string().nullable().describe('why it is no test'),
+  })).describe('those inside its file, which `hecate test` runs'),
 }).meta({ id: 'Detection' })
 
 export const Slot = z.object({ scheduled_time: z.string(), window: WindowText }).meta({ id: 'Slot' })
@@ -81,7 +88,7 @@ export const RowEvents = z.object({
   added: z.array(z.string()).describe('BY fields that events have from their envelope or their token, not of themselves'),
 })
 
-const RunView = z.object({
+export const RunView = z.object({
   id: z.string(),
   detection_id: z.string(),
   scheduled_time: z.string(),
@@ -246,7 +253,7 @@ function slotMsOf (scheduled: TimeInput, time: TimeContext): number {
   return Math.floor(earliestUs / 1_000_000) * 1000
 }
 
-function toView ({ id, file, detection, settings, compiled, errors, warnings, notes }: ActiveDetection, nextSlotMs: number | null, offer: Offer | null): z.infer<typeof DetectionView> {
+function toView ({ id, file, detection, settings, compiled, errors, warnings, notes, tests }: ActiveDetection, nextSlotMs: number | null, offer: Offer | null): z.infer<typeof DetectionView> {
   return {
     id,
     uuid: detection?.uuid ?? null,
@@ -272,7 +279,14 @@ function toView ({ id, file, detection, settings, compiled, errors, warnings, no
     errors: [...errors],
     warnings: [...warnings],
     notes: [...notes],
+    tests: tests.map(toTestView),
   }
+}
+
+function toTestView (read: ReadTest): z.infer<typeof DetectionView>['tests'][number] {
+  if (read.test === null) return { name: read.name, logs: [], expects: null, problem: read.problem }
+  const { name, attack_data: logs, expected } = read.test
+  return { name, logs: logs.map(({ data }) => data), expects: expected == null ? 'any' : Array.isArray(expected) ? 'rows' : 'count', problem: null }
 }
 
 function reasonOf ({ changed }: Offer): string {

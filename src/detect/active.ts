@@ -14,6 +14,7 @@ import { compileDefinition, ScheduleError } from './definition.js'
 import type { LoadedDetection } from './load.js'
 import type { Problem } from './place.js'
 import { START } from './place.js'
+import type { ReadTest } from './tests.js'
 import type { SlotSamples } from './warnings.js'
 import { findWarnings } from './warnings.js'
 
@@ -39,6 +40,8 @@ export interface ActiveDetection {
   readonly errors: readonly Problem[]
   readonly warnings: readonly Problem[]
   readonly notes: readonly Problem[]
+  /** Those inside its file. */
+  readonly tests: readonly ReadTest[]
 }
 
 /** What decides how the files of detections run, beside the files. */
@@ -65,6 +68,7 @@ export function activate (loaded: LoadedDetection, stored: DetectionSetting, sur
     errors: [...loaded.errors, ...errors],
     warnings: [...loaded.warnings, ...warnings],
     notes: loaded.notes,
+    tests: loaded.tests,
   }
 }
 
