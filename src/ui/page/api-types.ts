@@ -1,7 +1,9 @@
 /** What the API replies, from the schemas that the server validates by. Types alone: nothing of zod comes to the browser. */
 import type { z } from 'zod'
+import type { BackfillRow as BackfillRowSchema, BackfillView } from '../../api/backfills.js'
 import type { BulkReply as BulkReplySchema } from '../../api/finding-bulk.js'
-import type { Coverage as CoverageSchema, CoverageLine as CoverageLineSchema, CoverageSlot as CoverageSlotSchema } from '../../api/coverage.js'
+import type { Coverage as CoverageSchema, CoverageGap as CoverageGapSchema, CoverageLine as CoverageLineSchema, CoverageSlot as CoverageSlotSchema } from '../../api/coverage.js'
+import type { DetectionView, Preview as DetectionPreview, RunView, Slot } from '../../api/detections.js'
 import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
 import type { Problem as ProblemSchema } from '../../api/problem.js'
 import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
@@ -23,24 +25,31 @@ export interface PageOf<T> {
   readonly latest?: string
 }
 
+export type Backfill = z.infer<typeof BackfillView>
+export type BackfillRow = z.infer<typeof BackfillRowSchema>
 export type BulkReply = z.infer<typeof BulkReplySchema>
 export type Coverage = z.infer<typeof CoverageSchema>
+export type CoverageGap = z.infer<typeof CoverageGapSchema>
 export type CoverageLine = z.infer<typeof CoverageLineSchema>
 export type CoverageSlot = z.infer<typeof CoverageSlotSchema>
+export type Detection = z.infer<typeof DetectionView>
 export type Disposition = z.infer<typeof DispositionSchema>
 export type EvidenceFinding = z.infer<typeof EvidenceFindingSchema>
 export type FindingDetail = z.infer<typeof FindingDetailSchema>
 export type FindingStatus = z.infer<typeof FindingStatusSchema>
 export type HistoryEntry = z.infer<typeof HistoryEntrySchema>
 export type LedgerSlot = z.infer<typeof LedgerSlotSchema>
+export type PreviewReply = Omit<z.infer<typeof DetectionPreview>, 'rows'> & { readonly rows: readonly Row[] }
 export type Problem = z.infer<typeof ProblemSchema>
 export type RiskObject = z.infer<typeof RiskObjectSchema>
 export type RiskPosting = z.infer<typeof RiskPostingSchema>
 /** A row of a search: a multivalue is an array, a null field is left out. */
 export type Row = Readonly<Record<string, unknown>>
+export type Run = z.infer<typeof RunView>
 export type SearchExplanation = z.infer<typeof SearchExplanationSchema>
 export type SearchReply = Omit<z.infer<typeof SearchReplySchema>, 'rows'> & { readonly rows: readonly Row[] }
 export type Severity = z.infer<typeof SeveritySchema>
+export type SlotOf = z.infer<typeof Slot>
 export type Source = z.infer<typeof SourceSchema>
 export type Suppression = z.infer<typeof SuppressionView>
 export type SuppressionPreview = z.infer<typeof SuppressionPreviewSchema>

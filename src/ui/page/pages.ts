@@ -1,4 +1,6 @@
 import type { ComponentType } from 'preact'
+import { DetectionPage } from './pages/detection.js'
+import { DetectionsPage } from './pages/detections.js'
 import { DocsPage } from './pages/docs.js'
 import { FindingPage } from './pages/finding.js'
 import { FindingsPage } from './pages/findings.js'
@@ -24,6 +26,8 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.home, title: 'Home', component: HomePage, key: 'h' },
   { path: PATHS.findings, title: 'Findings', component: FindingsPage, key: 'f' },
   { path: PATHS.finding, title: 'Finding', component: FindingPage },
-  { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
+  { path: PATHS.detections, title: 'Detections', component: DetectionsPage, key: 'd' },
+  { path: PATHS.detection, title: 'Detection', component: DetectionPage },
   { path: PATHS.search, title: 'Search', component: SearchPage, key: 's' },
+  { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
 ]

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import type { PageOf } from './api-types.js'
 import type { QueryValue } from './api.js'
 import { isAbort, toUrl, useApi } from './api.js'
 
@@ -20,25 +21,52 @@ export interface QueryOptions {
 export function useQuery<T> (path: string | null, { query, pollMs }: QueryOptions = {}): QueryState<T> {
   const api = useApi()
   const url = path === null ? null : toUrl(path, query).slice('/api/v1'.length)
-  const [state, setState] = useState<{ url: string | null, value: T | undefined, error: unknown, isLoading: boolean }>({ url, value: undefined, error: null, isLoading: url !== null })
+  return useAsked(url, signal => api.get<T>(url!, { signal }), pollMs)
+}
+
+/** Items of a list that are asked for; a list may have more. */
+const MAX_ITEMS = 20_000
+
+export interface AllOf<T> { readonly items: readonly T[], readonly isCut: boolean }
+
+/** All pages of a list, one after the other. */
+export function useAll<T> (path: string, { query, pollMs }: QueryOptions = {}): QueryState<AllOf<T>> {
+  const api = useApi()
+  const url = toUrl(path, { ...query, limit: 1000 }).slice('/api/v1'.length)
+  return useAsked(url, async signal => {
+    const items: T[] = []
+    let cursor: string | null = null
+    do {
+      const page: PageOf<T> = await api.get<PageOf<T>>(url, { query: { cursor }, signal })
+      items.push(...page.items)
+      cursor = page.next_cursor
+    } while (cursor !== null && items.length < MAX_ITEMS)
+    return { items, isCut: cursor !== null }
+  }, pollMs)
+}
+
+/** What `ask` gives; it is asked anew when `key`, which says what is asked for, is another, and every `pollMs`. With null nothing is asked. */
+export function useAsked<T> (key: string | null, ask: (signal: AbortSignal) => Promise<T>, pollMs?: number): QueryState<T> {
+  const latest = useLatest(ask)
+  const [state, setState] = useState<{ key: string | null, value: T | undefined, error: unknown, isLoading: boolean }>({ key, value: undefined, error: null, isLoading: key !== null })
   const [turn, setTurn] = useState(0)
   const refresh = useCallback(() => setTurn(one => one + 1), [])
 
   useEffect(() => {
-    if (url === null) return
+    if (key === null) return
     const abort = new AbortController()
     let timer: number | undefined
     let isAsking = false
-    setState(before => ({ url, value: before.url === url ? before.value : undefined, error: before.url === url ? before.error : null, isLoading: true }))
+    setState(before => ({ key, value: before.key === key ? before.value : undefined, error: before.key === key ? before.error : null, isLoading: true }))
     const ask = async () => {
       if (isAsking) return // a tab that is seen again while it waits for a reply
       isAsking = true
       try {
-        const value = await api.get<T>(url, { signal: abort.signal })
-        if (!abort.signal.aborted) setState({ url, value, error: null, isLoading: false })
+        const value = await latest.current(abort.signal)
+        if (!abort.signal.aborted) setState({ key, value, error: null, isLoading: false })
       } catch (error) {
         if (isAbort(error) || abort.signal.aborted) return
-        setState(before => ({ url, value: before.url === url ? before.value : undefined, error, isLoading: false }))
+        setState(before => ({ key, value: before.key === key ? before.value : undefined, error, isLoading: false }))
       } finally {
         isAsking = false
       }
@@ -59,10 +87,10 @@ export function useQuery<T> (path: string | null, { query, pollMs }: QueryOption
       window.clearTimeout(timer)
       document.removeEventListener('visibilitychange', onVisible)
     }
-  }, [url, pollMs, turn, api])
+  }, [key, pollMs, turn, latest])
 
-  const isOld = state.url !== url
-  return { value: isOld ? undefined : state.value, error: isOld ? null : state.error, isLoading: isOld ? url !== null : state.isLoading, refresh }
+  const isOld = state.key !== key
+  return { value: isOld ? undefined : state.value, error: isOld ? null : state.error, isLoading: isOld ? key !== null : state.isLoading, refresh }
 }
 
 /** The newest of a value, for a listener that is set up once. */

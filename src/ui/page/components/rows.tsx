@@ -3,7 +3,7 @@ import type { Row } from '../api-types.js'
 import { useKeys } from '../keys.js'
 import { usePreferences } from '../preferences.js'
 import { Visible } from '../text.js'
-import { timeText } from '../time.js'
+import { Time, timeText } from '../time.js'
 import { Code, Json } from './code.js'
 import type { Column } from './data-table.js'
 import { DataTable } from './data-table.js'
@@ -18,13 +18,13 @@ const MAX_VALUES = 12
 /** Characters of a value in a cell; the whole row is a click away. */
 const MAX_CELL = 600
 
-/** Rows as a search gives them: a table, or the raw events. One that is opened shows all that it has. */
-export function Rows ({ label, fields, rows, as = 'table' }: { label: string, fields: readonly string[], rows: readonly Row[], as?: 'table' | 'events' }) {
+/** Rows as a search gives them: a table, or the raw events. One that is opened shows all that it has. `slotField` is a column of RFC 3339 that the page has put in. */
+export function Rows ({ label, fields, rows, as = 'table', slotField = null }: { label: string, fields: readonly string[], rows: readonly Row[], as?: 'table' | 'events', slotField?: string | null }) {
   const [cursor, setCursor] = useState(-1)
   const [isOpen, setOpen] = useState(false)
   const isTall = as === 'table' && rows.length <= MAX_TALL && fields.length <= 20
   const numbered = useMemo(() => rows.map((row, n) => ({ row, n })), [rows])
-  const columns = useMemo(() => as === 'events' ? EVENT_COLUMNS : fields.map(field => columnOf(field, rows, isTall, fields.length)), [fields, rows, isTall, as])
+  const columns = useMemo(() => as === 'events' ? EVENT_COLUMNS : fields.map(field => field === slotField ? slotColumn(field) : columnOf(field, rows, isTall, fields.length)), [fields, rows, isTall, as, slotField])
   const open = (n: number) => { setCursor(n); setOpen(true) }
   useKeys('Rows', [
     { keys: 'j', label: 'Next row', run: () => setCursor(Math.min(rows.length - 1, cursor + 1)) },
@@ -46,9 +46,11 @@ export function Rows ({ label, fields, rows, as = 'table' }: { label: string, fi
 interface Numbered { readonly row: Row, readonly n: number }
 
 const EVENT_COLUMNS: readonly Column<Numbered>[] = [
-  { key: '_time', title: 'Time', width: '11.5rem', render: ({ row }) => <Cell value={row._time} field='_time' /> },
+  { key: '_time', title: 'Time', width: '14rem', render: ({ row }) => <Cell value={row._time} field='_time' /> },
   { key: '_raw', title: 'Event', cardLabel: '', render: ({ row }) => <Cell value={row._raw ?? row} field='_raw' /> },
 ]
+
+const slotColumn = (field: string): Column<Numbered> => ({ key: '_time', title: 'slot', width: '12rem', render: ({ row }) => <Time at={String(row[field])} relative='none' precision='minutes' /> })
 
 /** Values are aligned by what the column has. */
 function columnOf (field: string, rows: readonly Row[], isTall: boolean, count: number): Column<Numbered> {
@@ -56,7 +58,7 @@ function columnOf (field: string, rows: readonly Row[], isTall: boolean, count: 
   const isNumber = field !== '_time' && values.length > 0 && values.every(value => typeof value === 'number')
   return {
     key: field, title: field === '' ? '(no name)' : field, align: isNumber ? 'right' : 'left',
-    ...isTall || count < 5 ? {} : { width: field === '_raw' ? '40rem' : field === '_time' ? '11.5rem' : isNumber ? '8rem' : '13rem' },
+    ...isTall || count < 5 ? {} : { width: field === '_raw' ? '40rem' : field === '_time' ? '14rem' : isNumber ? '8rem' : '13rem' },
     render: ({ row }) => <Cell value={row[field]} field={field} isTall={isTall} />,
   }
 }

@@ -122,13 +122,13 @@ export function SplView ({ search, explained }: { search: string, explained: Exp
   const { tokens = [], errors: [error] = [], commands = [], fields = null } = explained?.search === search ? explained.explanation : {} as Partial<SearchExplanation>
   const firstLeft = commands.findIndex(({ runs }) => runs !== 'store')
   const isSplit = commands.length > 0
-  const border = firstLeft < 0 ? search.length : firstLeft === 0 ? 0 : lineBehind(search, commands[firstLeft - 1]!.end, commands[firstLeft]!.start)
+  const border = firstLeft < 0 ? search.length : firstLeft === 0 ? 0 : borderOf(search, commands[firstLeft - 1]!.end, commands[firstLeft]!.start)
   const part = (from: number, to: number) => <pre tabIndex={0} role='region' aria-label='Search'><code><Coloured text={search} tokens={tokens} error={error} from={from} to={to} /></code></pre>
   return (
     <div class='spl-view'>
       <CopyButton text={search} what='the search' />
       {!isSplit && part(0, search.length)}
-      {isSplit && border > 0 && <div class='spl-part stored'>{part(0, border)}</div>}
+      {isSplit && border > 0 && <div class='spl-part stored'>{part(0, search.slice(0, border).trimEnd().length)}</div>}
       {isSplit && (
         <p class='spl-border'>
           <b>{firstLeft < 0 ? 'The store does all of it.' : firstLeft === 0 ? 'The store gives events.' : 'The push-down ends here.'}</b>{' '}
@@ -142,10 +142,10 @@ export function SplView ({ search, explained }: { search: string, explained: Exp
   )
 }
 
-/** Behind the line end that is between two commands, where there is one; before the pipe of the second where there is none. */
-function lineBehind (search: string, end: number, start: number): number {
-  const newline = search.indexOf('\n', end)
-  if (newline >= 0 && newline < start) return newline + 1
+/** The beginning of the line that the second of two commands is on, where that is between them; else its pipe. */
+function borderOf (search: string, end: number, start: number): number {
+  const newline = search.lastIndexOf('\n', start - 1)
+  if (newline >= end) return newline + 1
   const pipe = search.indexOf('|', end)
   return pipe >= 0 && pipe < start ? pipe : start
 }

@@ -1,10 +1,10 @@
-import type { ComponentChildren } from 'preact'
 import { useMemo } from 'preact/hooks'
 import type { Coverage, CoverageLine, CoverageSlot, Finding, LedgerSlot, PageOf, RiskObject, Severity, Source } from '../api-types.js'
 import { SEVERITIES, SeverityBadge } from '../components/badge.js'
+import { Card } from '../components/card.js'
 import { Chart } from '../components/chart.js'
 import { DataTable } from '../components/data-table.js'
-import { EmptyState, ErrorState, Loading } from '../components/empty-state.js'
+import { EmptyState } from '../components/empty-state.js'
 import type { QueryState } from '../query.js'
 import { useQuery } from '../query.js'
 import { countOf, numberText, Visible, words } from '../text.js'
@@ -70,17 +70,6 @@ export function HomePage () {
 
 function useOpen (severity: Severity): QueryState<PageOf<Finding>> {
   return useQuery<PageOf<Finding>>('/findings', { query: { status: OPEN, severity, count: 'exact', limit: 1 }, pollMs: POLL_MS })
-}
-
-/** A part of the page that has its own request: one that fails leaves the others. */
-function Card<T> ({ title, wide = false, state, link, children }: { title: string, wide?: boolean, state: QueryState<T>, link?: { to: string, text: string }, children: (value: T) => ComponentChildren }) {
-  return (
-    <section class={`card${wide ? ' wide' : ''}`} aria-label={title}>
-      <header><h2>{title}</h2>{link !== undefined && <a href={link.to}>{link.text}</a>}</header>
-      {state.error !== null && <ErrorState error={state.error} onRetry={() => state.refresh()} />}
-      {state.value !== undefined ? children(state.value) : state.error === null && <Loading />}
-    </section>
-  )
 }
 
 /** Gaps that nobody need worry about: src/detect/coverage.ts. */

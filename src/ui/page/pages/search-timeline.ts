@@ -34,11 +34,12 @@ export function useTimeline (base: string | null, window: { readonly earliest: s
     const look = async () => {
       let from = Date.parse(earliest) / 1000
       let to = Date.parse(latest) / 1000
-      if (!(to - from <= MAX_RANGE_SECONDS)) {
+      if (!(to - from <= MAX_RANGE_SECONDS)) { // it has no end, or no beginning
         const { rows: [ends] } = await ask('stats min(_time) AS first max(_time) AS last', { earliest, latest }, 1)
         if (typeof ends?.first !== 'number' || typeof ends.last !== 'number') return
-        from = ends.first
-        to = ends.last + 1
+        const now = Date.now() / 1000
+        to = Math.max(ends.last + 1, now - from <= MAX_RANGE_SECONDS ? now : 0)
+        if (!(to - from <= MAX_RANGE_SECONDS)) from = ends.first
       }
       const span = SPANS.find(seconds => (to - from) / seconds <= MAX_BARS) ?? SPANS.at(-1)!
       const { rows } = await ask(`bin _time span=${span}s | stats count BY _time`, { earliest: from, latest: to }, 10_000)

@@ -179,8 +179,8 @@ function Found ({ asked, reply, explained, onRange, onMore }: { asked: Asked, re
 function Range ({ window: { earliest, latest } }: { window: SearchReply['window'] }) {
   const isFrom = !earliest.startsWith('0000')
   const isTo = !latest.startsWith('9999')
-  if (!isFrom && !isTo) return <>all time</>
-  return <>{isFrom ? <Time at={earliest} relative='none' /> : 'the beginning'} – {isTo ? <Time at={latest} relative='none' /> : 'the end'}</>
+  if (!isFrom || !isTo) return isFrom ? <>since <Time at={earliest} relative='none' /></> : isTo ? <>until <Time at={latest} relative='none' /></> : <>all time</>
+  return <><Time at={earliest} relative='none' /> – <Time at={latest} relative='none' /></>
 }
 
 function Histogram ({ timeline, onRange }: { timeline: ReturnType<typeof useTimeline>, onRange: (range: { earliest: string, latest: string }) => void }) {
