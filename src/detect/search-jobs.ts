@@ -92,7 +92,7 @@ export function openSearchJobs ({ events, now, newId, signal }: SearchJobsDeps) 
   async function work (): Promise<void> {
     if (isWorking) return
     isWorking = true
-    for (let next = waiting()[0]; next !== undefined; next = waiting()[0]) {
+    for (let next = waiting()[0]; next !== undefined && !signal.aborted; next = waiting()[0]) {
       await run(next)
       forget()
     }
@@ -112,7 +112,7 @@ export function openSearchJobs ({ events, now, newId, signal }: SearchJobsDeps) 
     const timer = setTimeout(() => {
       end(held, { state: 'failed', error: `the search took longer than ${timeLimitMs / 1000} s` })
       held.abort.abort()
-    }, timeLimitMs)
+    }, timeLimitMs).unref()
     try {
       const { rows, truncated, scannedEvents, warnings } = await events.search(plan, {
         window, position: events.position(), timeZone, nowMs: startedMs, limit, timeoutMs: timeLimitMs, signal: held.abort.signal,
@@ -156,8 +156,9 @@ export function openSearchJobs ({ events, now, newId, signal }: SearchJobsDeps) 
   }
 
   return {
-    /** Queues a search; `report` hears of a defect. Throws AppError `unavailable` where too many wait. */
+    /** Queues a search; `report` hears of a defect. Throws AppError `unavailable` where too many wait, or the server stops. */
     add (request: JobRequest, report: (defect: unknown) => void): SearchJob {
+      if (signal.aborted) throw new AppError('unavailable', 'the server is shutting down')
       forget()
       if (waiting().length >= MAX_WAITING_JOBS) throw new AppError('unavailable', `${MAX_WAITING_JOBS} searches wait already, which is as many as may`)
       const { search, window, limit, timeLimitMs, by } = request

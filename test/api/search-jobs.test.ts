@@ -142,7 +142,20 @@ t.test('more jobs than may wait are refused', async t => {
 
   t.match([res.statusCode, res.json().type], [503, '/problems/unavailable'])
   t.equal(running.length, 1)
+})
+
+t.test('when the server stops, the job under way is stopped, and none begins', async t => {
+  const { events, running } = await openHeld(t)
+  const server = await open(t, { events })
+  const { id } = await server.add({ search: 'a' })
+  const next = await server.add({ search: 'b' })
+
   server.stop.abort()
+
+  t.match(await server.over(id), { state: 'failed', error: 'the search was stopped' })
+  t.ok(running[0]!.signal.aborted)
+  t.match(await server.until(next.id, () => true), { state: 'queued' })
+  t.match([running.length, (await server.call('POST', '', { search: 'a' })).statusCode], [1, 503])
 })
 
 t.test('who made a job sees it, and an admin; to all others it is not there', async t => {
