@@ -20,7 +20,7 @@ const MAX_LIMIT = 100_000
 const DEFAULT_SECONDS = 600
 const MAX_SECONDS = 3_600
 
-const JobView = z.object({
+export const JobView = z.object({
   id: z.string(),
   state: z.enum(JOB_STATES),
   search: z.string(),

@@ -8,6 +8,7 @@ import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
 import type { Problem as ProblemSchema } from '../../api/problem.js'
 import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
 import type { SessionView } from '../../api/session.js'
+import type { JobView } from '../../api/search-jobs.js'
 import type { SearchExplanation as SearchExplanationSchema, SearchReply as SearchReplySchema } from '../../api/search.js'
 import type { Source as SourceSchema } from '../../api/sources.js'
 import type { Preview as SuppressionPreviewSchema, SuppressionView } from '../../api/suppressions.js'
@@ -47,6 +48,7 @@ export type RiskPosting = z.infer<typeof RiskPostingSchema>
 export type Row = Readonly<Record<string, unknown>>
 export type Run = z.infer<typeof RunView>
 export type SearchExplanation = z.infer<typeof SearchExplanationSchema>
+export type SearchJob = z.infer<typeof JobView>
 export type SearchReply = Omit<z.infer<typeof SearchReplySchema>, 'rows'> & { readonly rows: readonly Row[] }
 export type Severity = z.infer<typeof SeveritySchema>
 export type SlotOf = z.infer<typeof Slot>

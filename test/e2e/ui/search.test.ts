@@ -125,6 +125,19 @@ t.test('Search', { skip }, async t => {
     await context.close()
   })
 
+  await t.test('becomes a job where it takes long, which is forgotten once its rows are here', async t => {
+    const { page, context, faults } = await open('/search')
+    await page.route('**/api/v1/search', () => {}) // takes for ever
+    await page.getByLabel('SPL').fill('* | stats count')
+    await page.getByLabel('SPL').press('Control+Enter')
+    await page.getByRole('button', { name: 'Run it as a job, with progress' }).click()
+    await page.getByRole('region', { name: 'Rows' }).waitFor()
+    t.match(await page.getByRole('region', { name: 'Rows' }).innerText(), /count\s+2\d\d/)
+    await watch.until(() => watch.api<{ items: unknown[] }>('/search/jobs'), ({ items }) => items.length === 0)
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
   await t.test('keeps the searches of this browser, and forgets them', async t => {
     const { page, context, faults } = await open('/search?search=index%3Dmain')
     await page.locator('.search-stats').waitFor()

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { SearchReply } from '../api-types.js'
+import type { PageOf, Row, SearchJob, SearchReply } from '../api-types.js'
+import type { Api } from '../api.js'
 import { isAbort, useApi } from '../api.js'
 import { Chart } from '../components/chart.js'
 import { Dialog } from '../components/dialog.js'
 import { EmptyState, ErrorState } from '../components/empty-state.js'
+import { Progress } from '../components/progress.js'
 import { Rows } from '../components/rows.js'
 import { SaveDialog } from '../components/save-dialog.js'
 import { SplEditor, useExplained } from '../components/spl.js'
@@ -31,7 +33,7 @@ interface Asked { readonly search: string, readonly earliest: string, readonly l
 
 type Run =
   | { readonly state: 'none' }
-  | { readonly state: 'running', readonly asked: Asked, readonly sinceMs: number }
+  | { readonly state: 'running', readonly asked: Asked, readonly sinceMs: number, readonly job: SearchJob | null }
   | { readonly state: 'cancelled', readonly asked: Asked }
   | { readonly state: 'failed', readonly asked: Asked, readonly error: unknown }
   | { readonly state: 'done', readonly asked: Asked, readonly reply: SearchReply }
@@ -50,7 +52,7 @@ export function SearchPage () {
   const page = useRef<HTMLDivElement>(null)
   useEffect(() => setDraft(ran), [ran]) // by back, or a link
   const explained = useExplained(draft)
-  const { run, cancel } = useRun({ search: ran, earliest, latest, limit }, turn, past.add)
+  const { run, cancel, runAsJob } = useRun({ search: ran, earliest, latest, limit }, turn, past.add)
 
   const ask = (asked: Partial<Record<'search' | 'earliest' | 'latest' | 'limit', string | null>> = {}) => {
     setQuery({ search: draft.trim() === '' ? null : draft, limit: null, ...asked })
@@ -81,7 +83,7 @@ export function SearchPage () {
           </div>
         </div>
       </div>
-      <Outcome run={run} explained={explained} onRange={range => ask(range)} onMore={() => ask({ limit: String(LIMITS[1]) })} onExample={search => { setDraft(search); setQuery({ search }); setTurn(one => one + 1) }} />
+      <Outcome run={run} explained={explained} onJob={runAsJob} onRange={range => ask(range)} onMore={() => ask({ limit: String(LIMITS[1]) })} onExample={search => { setDraft(search); setQuery({ search }); setTurn(one => one + 1) }} />
       {dialog === 'past' && <PastDialog past={past.list} onClear={() => past.clear()} onClose={() => setDialog(null)} onChoose={one => { setDialog(null); setDraft(one.search); ask(one) }} />}
       {dialog === 'save' && <SaveDialog search={draft} range={{ earliest, latest }} onClose={() => setDialog(null)} />}
     </div>
@@ -89,7 +91,7 @@ export function SearchPage () {
 }
 
 /** Runs what is asked for, and again at another turn. What runs is aborted by the next, by leaving the page, and by cancel. */
-function useRun ({ search, earliest, latest, limit }: Asked, turn: number, onDone: (past: Past) => void): { readonly run: Run, readonly cancel: () => void } {
+function useRun ({ search, earliest, latest, limit }: Asked, turn: number, onDone: (past: Past) => void): { readonly run: Run, readonly cancel: () => void, readonly runAsJob: () => void } {
   const api = useApi()
   const [run, setRun] = useState<Run>({ state: 'none' })
   const running = useRef<AbortController | null>(null)
@@ -101,29 +103,74 @@ function useRun ({ search, earliest, latest, limit }: Asked, turn: number, onDon
     const asked = { search, earliest, latest, limit }
     const abort = new AbortController()
     running.current = abort
-    setRun({ state: 'running', asked, sinceMs: performance.now() })
-    api.post<SearchReply>('/search', { search, limit, ...earliest === '' ? {} : { earliest }, ...latest === '' ? {} : { latest } }, { signal: abort.signal })
+    setRun({ state: 'running', asked, sinceMs: performance.now(), job: null })
+    api.post<SearchReply>('/search', bodyOf(asked), { signal: abort.signal })
       .then(reply => {
         setRun({ state: 'done', asked, reply })
         onDone({ search, earliest, latest })
       }, (error: unknown) => { if (!isAbort(error)) setRun({ state: 'failed', asked, error }) })
-    return () => abort.abort()
+    return () => running.current?.abort()
   }, [search, earliest, latest, limit, turn, api])
   const cancel = useCallback(() => {
     running.current?.abort()
     setRun(before => before.state === 'running' ? { state: 'cancelled', asked: before.asked } : before)
   }, [])
-  return { run, cancel }
+  const runAsJob = () => {
+    if (run.state !== 'running' || run.job !== null) return
+    running.current?.abort()
+    const abort = new AbortController()
+    running.current = abort
+    const { asked } = run
+    awaitJob(api, asked, abort.signal, job => setRun(before => before.state === 'running' ? { ...before, job } : before))
+      .then(reply => {
+        setRun({ state: 'done', asked, reply })
+        onDone({ search, earliest, latest })
+      }, (error: unknown) => { if (!isAbort(error)) setRun({ state: 'failed', asked, error }) })
+  }
+  return { run, cancel, runAsJob }
 }
 
-function Outcome ({ run, explained, onRange, onMore, onExample }: { run: Run, explained: ReturnType<typeof useExplained>, onRange: (range: { earliest: string, latest: string }) => void, onMore: () => void, onExample: (search: string) => void }) {
+function bodyOf ({ search, earliest, latest, limit }: Asked) {
+  return { search, limit, ...earliest === '' ? {} : { earliest }, ...latest === '' ? {} : { latest } }
+}
+
+/** How often a job is asked how far it is. */
+const JOB_POLL_MS = 500
+
+/** Runs a search as a job, and takes its rows. The job is forgotten then, and where nobody waits for it any more. */
+async function awaitJob (api: Api, asked: Asked, signal: AbortSignal, onProgress: (job: SearchJob) => void): Promise<SearchReply> {
+  let job = await api.post<SearchJob>('/search/jobs', bodyOf(asked)) // not aborted: its id is needed to forget it
+  const path = `/search/jobs/${encodeURIComponent(job.id)}`
+  try {
+    while (job.state === 'queued' || job.state === 'running') {
+      if (!signal.aborted) onProgress(job)
+      await new Promise(resolve => setTimeout(resolve, JOB_POLL_MS))
+      job = await api.get<SearchJob>(path, { signal })
+    }
+    if (job.state !== 'succeeded') throw new Error(job.error ?? `the job is ${job.state}`)
+    const rows: Row[] = []
+    let fields: readonly string[] = []
+    let cursor: string | null = null
+    do {
+      const page: PageOf<Row> & { readonly fields: readonly string[] } = await api.get(`${path}/results`, { query: { limit: 1000, cursor }, signal })
+      rows.push(...page.items)
+      fields = page.fields
+      cursor = page.next_cursor
+    } while (cursor !== null)
+    return { fields: [...fields], rows, truncated: job.rows_cut, window: job.window, warnings: job.warnings, stats: { scanned_events: job.progress.scanned_events, elapsed_ms: job.progress.elapsed_ms } }
+  } finally {
+    api.call('DELETE', path).catch(() => {}) // it goes by itself after an hour
+  }
+}
+
+function Outcome ({ run, explained, onJob, onRange, onMore, onExample }: { run: Run, explained: ReturnType<typeof useExplained>, onJob: () => void, onRange: (range: { earliest: string, latest: string }) => void, onMore: () => void, onExample: (search: string) => void }) {
   switch (run.state) {
     case 'none': return (
       <EmptyState title='Nothing has been asked for yet'>
         <ul class='examples'>{EXAMPLES.map(([search, says]) => <li key={search}><button type='button' class='quiet' onClick={() => onExample(search)}><code>{search}</code></button> <span class='muted'>{says}</span></li>)}</ul>
       </EmptyState>
     )
-    case 'running': return <Running sinceMs={run.sinceMs} />
+    case 'running': return <Running sinceMs={run.sinceMs} job={run.job} onJob={onJob} />
     case 'cancelled': return <EmptyState title='The search was cancelled' />
     case 'failed': return explained?.search === run.asked.search && explained.explanation.errors.length > 0 ? null : <ErrorState error={run.error} /> // the editor says it already
     case 'done': return <Found asked={run.asked} reply={run.reply} explained={explained} onRange={onRange} onMore={onMore} />
@@ -131,13 +178,23 @@ function Outcome ({ run, explained, onRange, onMore, onExample }: { run: Run, ex
   }
 }
 
-function Running ({ sinceMs }: { sinceMs: number }) {
+/** A search that takes longer may become a job, which says how far it is. */
+const LONG_MS = 2_000
+
+function Running ({ sinceMs, job, onJob }: { sinceMs: number, job: SearchJob | null, onJob: () => void }) {
   const [now, setNow] = useState(sinceMs)
   useEffect(() => {
     const timer = setInterval(() => setNow(performance.now()), 200)
     return () => clearInterval(timer)
   }, [])
-  return <p class='loading' role='status'>Searching… <span class='number' aria-hidden='true'>{((now - sinceMs) / 1000).toFixed(1)} s</span></p>
+  const fraction = job?.progress.fraction ?? null
+  return (
+    <div class='card'>
+      <p class='loading' role='status'>{job?.state === 'queued' ? 'Waiting for other jobs' : 'Searching'}… <span class='number' aria-hidden='true'>{((now - sinceMs) / 1000).toFixed(1)} s</span></p>
+      {job !== null && <Progress label='Of the search' done={Math.floor(100 * (fraction ?? 0))} total={100}>{countOf(job.progress.scanned_events, 'event')} scanned</Progress>}
+      {job === null && now - sinceMs > LONG_MS && <p>It takes a while. <button type='button' class='small' onClick={onJob}>Run it as a job, with progress</button></p>}
+    </div>
+  )
 }
 
 function Found ({ asked, reply, explained, onRange, onMore }: { asked: Asked, reply: SearchReply, explained: ReturnType<typeof useExplained>, onRange: (range: { earliest: string, latest: string }) => void, onMore: () => void }) {
