@@ -98,6 +98,41 @@ export const FindingDetail = Finding.extend({
   })).describe('those of the detection file, filled with the values of the row'),
 }).meta({ id: 'FindingDetail' })
 
+const CountSeen = z.number().int()
+const Seen = z.number().nullable().describe('epoch seconds; null where there is none, or nothing was looked through')
+
+/** What was known of a finding's risk objects and command lines before it. */
+export const SeenBefore = z.object({
+  risk_objects: z.array(RiskObjectValue.pick({ field: true, type: true, value: true }).extend({
+    findings: CountSeen.describe('shown findings with a risk object of this value, whose time is before that of this finding; at most 10,000, the newest'),
+    first: Seen,
+    last: Seen,
+    by_detection: z.array(z.object({
+      detection: z.string(),
+      findings: CountSeen,
+      dispositions: z.object({ true_positive: CountSeen, benign: CountSeen, false_positive: CountSeen, other: CountSeen, none: CountSeen }).describe('none: nobody has said'),
+    })).describe('most findings first; at most 20'),
+    detections: CountSeen.describe('that have findings with it, also those that are not listed'),
+    throttled: CountSeen.describe('findings with it that are throttled; not in the others'),
+    suppressed: CountSeen.describe('findings with it that are suppressed; not in the others'),
+    capped: z.boolean().describe('there are more than 10,000 shown, throttled or suppressed ones'),
+  })).describe('at most 20'),
+  commands: z.array(z.object({
+    process: z.string().describe('the command line; cut after 4,000 characters, with … behind it'),
+    process_name: z.string().nullable(),
+    events: CountSeen.nullable().describe('stored events with it, before the window of the finding; null where nothing was looked through'),
+    pods: CountSeen.nullable().describe('different names of pods in them'),
+    nodes: CountSeen.nullable().describe('different names of nodes in them'),
+    first: Seen,
+    last: Seen,
+  })).describe('different command lines of the kept events, in the order in which they came; at most 20'),
+  searched: z.object({ earliest: z.string(), latest: z.string() }).nullable().describe('the event time that was looked through for command lines; null where there are none, or the time was over before'),
+  complete: z.boolean().describe('all 30 days before the window were looked through; false: the time for that was over, and it is 7 days, one, or none'),
+  events_gone: z.boolean().describe('some events of that time are stored no more or damaged, so that there may have been more'),
+  truncated: z.boolean().describe('there are more risk objects or command lines, or more contributing events than are kept'),
+}).meta({ id: 'SeenBefore' })
+export type SeenBefore = z.infer<typeof SeenBefore>
+
 export const FindingRevision = FindingBody.extend({
   revision: z.number().int(),
   created_at: z.string(),

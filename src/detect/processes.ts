@@ -302,7 +302,8 @@ function idOf (json: unknown): string | null {
   return typeof json === 'string' && json !== '' && json.length <= MAX_ID ? json.toWellFormed() : null
 }
 
-function textOf (json: unknown): string | null {
+/** Text as it is shown: cut, with `…` behind it; null where there is none. */
+export function textOf (json: unknown): string | null {
   if (typeof json !== 'string' || json === '') return null
   return (json.length <= MAX_TEXT ? json : `${json.slice(0, MAX_TEXT)}…`).toWellFormed()
 }

@@ -10,7 +10,8 @@ import type { SearchPlan } from '../spl/plan.js'
 import { planCount, planSearch } from '../spl/plan.js'
 import type { EventStore, Position } from '../store/events.js'
 
-const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
+/** The fields that an event store has as columns. */
+export const STORE_COLUMNS: ReadonlySet<string> = new Set(Object.keys(COLUMNS))
 
 /** What searches may name: the data models of the field tables, and these lookups. */
 export function toKnowledge (tables: FieldTables, lookups: Knowledge['lookups']): Knowledge {

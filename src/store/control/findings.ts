@@ -8,6 +8,7 @@ import { openFindingHistory, toWorkflow } from './finding-history.js'
 import type { FindingFilter, FindingOrder, FindingPlace } from './finding-lists.js'
 import { openFindingFacets, openFindingLists, visibilityOf } from './finding-lists.js'
 import type { RunnableSlot } from './ledger.js'
+import { openSeenFindings } from './seen-findings.js'
 
 /** What a run says of one row, with the key that makes it the same finding next time. */
 export interface FindingDraft {
@@ -368,6 +369,8 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     /** Some findings, throttled and suppressed ones too, in the order of their ids, which says nothing else of them. */
     after: (id: string, limit: number): Finding[] => selectAfter.all(id, limit).map(toFinding),
     count: lists.count,
+    /** Findings with a risk object of this value, whose event time is before `beforeUs`; a bounded number of them. */
+    seen: openSeenFindings(db),
     many,
     get (id: string): Finding | undefined {
       const row = select.get(id)
