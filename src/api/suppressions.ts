@@ -50,7 +50,7 @@ export const SuppressionView = z.object({
 
 const Settings = z.object({ detection: DetectionId, condition: z.string(), reason: z.string(), enabled: z.boolean(), expires_at: z.string() }).partial()
 
-const HistoryEntry = z.object({
+export const SuppressionHistoryEntry = z.object({
   at: z.string(),
   by: z.string(),
   before: Settings.nullable().describe('what has changed; null where it was made'),
@@ -192,7 +192,7 @@ export async function suppressionRoutes (app: FastifyInstance, { suppressions, f
       tags: ['suppressions'],
       params: Id,
       querystring: Page.omit({ count: true }),
-      response: { 200: pageOf(HistoryEntry), ...problemReplies },
+      response: { 200: pageOf(SuppressionHistoryEntry), ...problemReplies },
     },
   }, async ({ params: { id }, query }) => {
     suppressions.get(id)

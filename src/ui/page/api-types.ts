@@ -11,7 +11,7 @@ import type { SessionView } from '../../api/session.js'
 import type { JobView } from '../../api/search-jobs.js'
 import type { SearchExplanation as SearchExplanationSchema, SearchReply as SearchReplySchema } from '../../api/search.js'
 import type { Source as SourceSchema } from '../../api/sources.js'
-import type { Preview as SuppressionPreviewSchema, SuppressionView } from '../../api/suppressions.js'
+import type { Preview as SuppressionPreviewSchema, SuppressionHistoryEntry as SuppressionHistoryEntrySchema, SuppressionView } from '../../api/suppressions.js'
 import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
 export type { Event } from '../../event.js'
 export type { ProcessNode, ProcessTree } from '../../process.js'
@@ -54,6 +54,7 @@ export type Severity = z.infer<typeof SeveritySchema>
 export type SlotOf = z.infer<typeof Slot>
 export type Source = z.infer<typeof SourceSchema>
 export type Suppression = z.infer<typeof SuppressionView>
+export type SuppressionHistoryEntry = z.infer<typeof SuppressionHistoryEntrySchema>
 export type SuppressionPreview = z.infer<typeof SuppressionPreviewSchema>
 
 /** Who is signed in. */

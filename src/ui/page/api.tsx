@@ -83,7 +83,7 @@ export function isAbort (error: unknown): boolean {
 /** An error in the words of a person: what the API says, with the members that it names. */
 export function messageOf (error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error)
-  const members = error.problem?.errors?.map(({ pointer, detail }) => `${pointer === '' ? '' : `${pointer} `}${detail}`) ?? []
+  const members = error.problem?.errors?.filter(({ detail }) => !error.message.includes(detail)).map(({ pointer, detail }) => `${pointer === '' ? '' : `${pointer} `}${detail}`) ?? []
   return [error.message, ...members].join('\n')
 }
 

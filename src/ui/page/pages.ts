@@ -6,6 +6,8 @@ import { FindingPage } from './pages/finding.js'
 import { FindingsPage } from './pages/findings.js'
 import { HomePage } from './pages/home.js'
 import { SearchPage } from './pages/search.js'
+import { RiskPage } from './pages/risk.js'
+import { SuppressionsPage } from './pages/suppressions.js'
 import { PATHS } from './paths.js'
 
 export interface PageProps {
@@ -29,5 +31,7 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.detections, title: 'Detections', component: DetectionsPage, key: 'd' },
   { path: PATHS.detection, title: 'Detection', component: DetectionPage },
   { path: PATHS.search, title: 'Search', component: SearchPage, key: 's' },
+  { path: PATHS.risk, title: 'Risk objects', component: RiskPage, key: 'r' },
+  { path: PATHS.suppressions, title: 'Suppressions', component: SuppressionsPage, key: 'u' },
   { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
 ]

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { FindingDetail, SuppressionPreview } from '../api-types.js'
+import type { FindingDetail, PageOf, Suppression, SuppressionPreview } from '../api-types.js'
 import { isAbort, messageOf, useApi } from '../api.js'
 import { useQuery } from '../query.js'
 import { countOf, Visible } from '../text.js'
@@ -18,23 +18,45 @@ export function SuppressDialog ({ id, onClose, onDone }: { id: string, onClose: 
   if (finding.value === undefined) {
     return <Dialog title='Suppress' onClose={onClose}>{finding.error === null ? <Loading /> : <ErrorState error={finding.error} />}</Dialog>
   }
-  return <Form finding={finding.value} onClose={onClose} onDone={onDone} />
+  return <Form finding={finding.value} suppression={null} onClose={onClose} onDone={onDone} />
 }
 
-function Form ({ finding, onClose, onDone }: { finding: FindingDetail, onClose: () => void, onDone: () => void }) {
+/** Makes a suppression from nothing, or changes one. */
+export function SuppressionDialog ({ suppression, onClose, onDone }: { suppression: Suppression | null, onClose: () => void, onDone: (suppression: Suppression) => void }) {
+  return <Form finding={null} suppression={suppression} onClose={onClose} onDone={onDone} />
+}
+
+interface FormProps {
+  /** That findings to come are to be like. */
+  readonly finding: FindingDetail | null
+  /** That is changed; null makes one. */
+  readonly suppression: Suppression | null
+  readonly onClose: () => void
+  readonly onDone: (suppression: Suppression) => void
+}
+
+function Form ({ finding, suppression, onClose, onDone }: FormProps) {
   const api = useApi()
   const { tell } = useToast()
-  const offered = fieldsOf(finding)
-  const [chosen, setChosen] = useState<readonly string[]>(() => offered.filter(({ field }) => finding.risk.objects.some(object => object.field === field)).map(({ field }) => field))
-  const [condition, setCondition] = useState(() => toCondition(offered, chosen))
-  const [isForAll, setForAll] = useState(false)
-  const [reason, setReason] = useState('')
-  const [days, setDays] = useState('30')
+  const offered = finding === null ? [] : fieldsOf(finding)
+  const [chosen, setChosen] = useState<readonly string[]>(() => offered.filter(({ field }) => finding?.risk.objects.some(object => object.field === field)).map(({ field }) => field))
+  const [condition, setCondition] = useState(() => suppression?.condition ?? toCondition(offered, chosen))
+  const [detection, setDetection] = useState(finding?.detection.id ?? suppression?.detection ?? null)
+  const [reason, setReason] = useState(suppression?.reason ?? '')
+  const [days, setDays] = useState(suppression === null ? '30' : '') // '': as it is
   const [isBusy, setBusy] = useState(false)
   const [failure, setFailure] = useState<unknown>(null)
-  const detection = isForAll ? null : finding.detection.id
   const preview = useSuppressionPreview({ detection, condition: condition.trim() })
-  const isReady = preview.value !== null && reason.trim() !== '' && !isBusy
+  const expiry = days === '' ? {} : { expires_at: `+${days}d` }
+  const changes = suppression === null
+    ? { detection, condition: condition.trim(), reason: reason.trim(), ...expiry }
+    : {
+        ...detection === suppression.detection ? {} : { detection },
+        ...condition.trim() === suppression.condition ? {} : { condition: condition.trim() },
+        ...reason.trim() === suppression.reason ? {} : { reason: reason.trim() },
+        ...expiry,
+      }
+  const isReady = preview.value !== null && reason.trim() !== '' && Object.keys(changes).length > 0 && !isBusy
 
   const choose = (field: string, isChosen: boolean) => {
     const next = isChosen ? [...chosen, field] : chosen.filter(one => one !== field)
@@ -46,9 +68,11 @@ function Form ({ finding, onClose, onDone }: { finding: FindingDetail, onClose: 
     setBusy(true)
     setFailure(null)
     try {
-      await api.post('/suppressions', { detection, condition: condition.trim(), reason: reason.trim(), expires_at: `+${days}d` })
-      tell('Suppressed: findings to come that meet the condition are hidden')
-      onDone()
+      const { value } = suppression === null
+        ? await api.call<Suppression>('POST', '/suppressions', { body: changes })
+        : await api.call<Suppression>('PATCH', `/suppressions/${encodeURIComponent(suppression.id)}`, { body: changes })
+      tell(suppression === null ? 'Suppressed: findings to come that meet the condition are hidden' : 'The suppression is changed')
+      onDone(value)
     } catch (error) {
       setBusy(false)
       setFailure(error)
@@ -56,47 +80,71 @@ function Form ({ finding, onClose, onDone }: { finding: FindingDetail, onClose: 
   }
   return (
     <Dialog
-      title='Suppress findings like this one' size='large' onClose={onClose} onSubmit={() => { submit() }}
-      actions={<><button type='button' onClick={onClose}>Cancel</button><button type='submit' class='primary' disabled={!isReady}>{isBusy ? 'Saving…' : 'Suppress'}</button></>}
+      title={finding !== null ? 'Suppress findings like this one' : suppression === null ? 'New suppression' : 'Change the suppression'} size='large' onClose={onClose} onSubmit={() => { submit() }}
+      actions={<><button type='button' onClick={onClose}>Cancel</button><button type='submit' class='primary' disabled={!isReady}>{isBusy ? 'Saving…' : suppression === null ? 'Suppress' : 'Save'}</button></>}
     >
-      <p class='muted'>It hides findings to come; this one stays. Hidden findings are kept, and can be listed.</p>
-      <fieldset class='field-choices'>
-        <legend>Where these are the same</legend>
-        {offered.map(({ field, value }) => (
-          <label key={field} class='check'>
-            <input type='checkbox' checked={chosen.includes(field)} onChange={event => choose(field, event.currentTarget.checked)} />
-            <span class='cut mono' title={value}><Visible text={field} /> = <Visible text={value} /></span>
-          </label>
-        ))}
-        {offered.length === 0 && <p class='muted'>The row has no short single values; write a condition.</p>}
-      </fieldset>
-      <label class='field'><span>Condition (SPL, of the row’s fields; * is a wildcard)</span><textarea class='mono' value={condition} maxLength={2_000} required spellcheck={false} onInput={event => setCondition(event.currentTarget.value)} /></label>
+      <p class='muted'>It hides findings to come; {finding === null ? 'those that are there stay' : 'this one stays'}{suppression !== null && ' as they are'}. Hidden findings are kept, and can be listed.</p>
+      {finding !== null && (
+        <fieldset class='field-choices'>
+          <legend>Where these are the same</legend>
+          {offered.map(({ field, value }) => (
+            <label key={field} class='check'>
+              <input type='checkbox' checked={chosen.includes(field)} onChange={event => choose(field, event.currentTarget.checked)} />
+              <span class='cut mono' title={value}><Visible text={field} /> = <Visible text={value} /></span>
+            </label>
+          ))}
+          {offered.length === 0 && <p class='muted'>The row has no short single values; write a condition.</p>}
+        </fieldset>
+      )}
+      {finding === null && <DetectionChoice value={detection} onChange={setDetection} />}
+      <label class='field'><span>Condition (SPL, of the row’s fields; * is a wildcard)</span><textarea class='mono' value={condition} maxLength={2_000} required spellcheck={false} autofocus={finding === null} placeholder='pod_namespace="ci" process_name IN (mount, umount)' onInput={event => setCondition(event.currentTarget.value)} /></label>
       <div class='row'>
         <label class='field grow'><span>Reason</span><input value={reason} maxLength={1_000} required onInput={event => setReason(event.currentTarget.value)} /></label>
         <label class='field'><span>For</span>
           <select value={days} onChange={event => setDays(event.currentTarget.value)}>
-            {['1', '7', '30', '90', '365'].map(value => <option key={value} value={value}>{countOf(Number(value), 'day')}</option>)}
+            {suppression !== null && <option value=''>as it is</option>}
+            {['1', '7', '30', '90', '365'].map(value => <option key={value} value={value}>{countOf(Number(value), 'day')}{suppression !== null && ' from now'}</option>)}
           </select>
         </label>
       </div>
-      <label class='check'><input type='checkbox' checked={isForAll} onChange={event => setForAll(event.currentTarget.checked)} /> of all detections, not of <code>{finding.detection.id}</code> alone</label>
-      {failure !== null && <p class='error-text pre-line mono' role='alert'>{messageOf(failure)}</p>}
-      <Consequences preview={preview} id={finding.id} />
+      {finding !== null && <label class='check'><input type='checkbox' checked={detection === null} onChange={event => setDetection(event.currentTarget.checked ? null : finding.detection.id)} /> of all detections, not of <code>{finding.detection.id}</code> alone</label>}
+      {failure !== null && <Refusal error={failure} />}
+      <Consequences preview={preview} id={finding?.id ?? null} />
     </Dialog>
   )
 }
 
-function Consequences ({ preview: { value, error, isLoading }, id }: { preview: Preview, id: string }) {
-  if (error !== null) return <p class='error-text pre-line mono' role='alert'>{messageOf(error)}</p>
+function DetectionChoice ({ value, onChange }: { value: string | null, onChange: (id: string | null) => void }) {
+  const { value: page } = useQuery<PageOf<{ readonly id: string, readonly name: string }>>('/detections', { query: { limit: 1000 } })
+  const listed = page?.items ?? []
+  return (
+    <label class='field'>
+      <span>Detection</span>
+      <select value={value ?? ''} onChange={event => onChange(event.currentTarget.value === '' ? null : event.currentTarget.value)}>
+        <option value=''>all detections</option>
+        {value !== null && !listed.some(({ id }) => id === value) && <option value={value}>{value}</option>}
+        {listed.map(({ id, name }) => <option key={id} value={id}>{name}</option>)}
+      </select>
+    </label>
+  )
+}
+
+/** With a caret below what is wrong, so that columns have to stand. */
+function Refusal ({ error }: { error: unknown }) {
+  return <pre class='refusal' role='alert' tabIndex={0}><Visible text={messageOf(error)} lines /></pre>
+}
+
+function Consequences ({ preview: { value, error, isLoading }, id }: { preview: Preview, id: string | null }) {
+  if (error !== null) return <Refusal error={error} />
   if (value === null) return isLoading ? <Loading what='Looking at the findings of the last 30 days' /> : <p class='muted'>A condition is missing.</p>
-  const hasThis = value.first.some(one => one.id === id)
+  const hasThis = id === null || value.first.some(one => one.id === id)
   return (
     <section class='preview' aria-label='Preview' aria-live='polite'>
       <p>Of {countOf(value.checked, 'finding')} of the last 30 days it would have hidden <b>{value.hidden.toLocaleString('en')}</b>{value.hidden > 0 && value.hidden <= value.first.length && !hasThis && ', but not this one'}.</p>
       {value.true_positives > 0 && <p class='warn-text'><b>{countOf(value.true_positives, 'of them was a true positive', 'of them were true positives')}.</b></p>}
       <ul class='lines'>
         {value.first.slice(0, 10).map(one => (
-          <li key={one.id}><span class='cut'>{one.disposition === 'true_positive' && <b class='warn-text'>true positive </b>}<Visible text={one.risk.message ?? one.detection.name} /></span><Time at={one.time} relative='none' precision='minutes' /></li>
+          <li key={one.id} class={one.disposition === 'true_positive' ? 'true-positive' : ''}><span class='cut'>{one.disposition === 'true_positive' && <b class='warn-text'>true positive </b>}<Visible text={one.risk.message ?? one.detection.name} /></span><Time at={one.time} relative='none' precision='minutes' /></li>
         ))}
       </ul>
       {value.hidden > 10 && <p class='muted'>and {countOf(value.hidden - Math.min(10, value.first.length), 'other')}</p>}
