@@ -176,6 +176,7 @@ const Config = z.strictObject({
     backup_dir: z.string().min(1).optional(),
     retention: Duration.refine(ms => ms >= HOUR_MS, 'is at least an hour').prefault('30d'),
     findings_retention: Duration.refine(ms => ms >= 90 * DAY_MS, 'is at least 90d: risk rules look back so far').prefault('730d'),
+    ledger_retention: Duration.refine(ms => ms >= 90 * DAY_MS, 'is at least 90d').prefault('730d'),
     audit_retention: Duration.refine(ms => ms >= DAY_MS, 'is at least a day').prefault('730d'),
     max_bytes: Size.refine(bytes => bytes > 0, 'is at least a byte').prefault('50GB'),
     reserve_bytes: Size.prefault('256MB'),
@@ -247,7 +248,7 @@ export interface ConfigSource {
 
 /** Scalar settings, which can also be given as a flag (`--listen-port`) or in the environment (`HECATE_LISTEN_PORT`). */
 export const SCALAR_KEYS = [
-  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.findings_retention', 'data.audit_retention', 'data.max_bytes', 'data.reserve_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
+  'listen.host', 'listen.port', 'data.dir', 'data.durability', 'data.retention', 'data.findings_retention', 'data.ledger_retention', 'data.audit_retention', 'data.max_bytes', 'data.reserve_bytes', 'data.backup_dir', 'hec.compatibility', 'hec.max_body_bytes', 'hec.max_event_bytes',
   'hec.time_from', 'hec.resend_window',
   'detections.shipped', 'sources.silent_after', 'sources.forget_after', 'risk.cap', 'risk.half_life', 'timezone',
 ] as const

@@ -113,7 +113,7 @@ const DAY_US = 86_400_000_000
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
 
-/** Findings, or entries of the audit log, that go in one transaction: some milliseconds. */
+/** Findings, entries of the audit log, or slots, that go in one transaction: some milliseconds. */
 const REMOVED_AT_A_TIME = 25
 
 /** How often it is written down what came of each source. */
@@ -487,12 +487,13 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
 
   /** What is too old in control.db. */
   async function removeOld (nowMs: number): Promise<void> {
-    const { findings_retention: findingsMs, audit_retention: auditMs } = config.data
+    const { findings_retention: findingsMs, audit_retention: auditMs, ledger_retention: ledgerMs } = config.data
     await removePieces('findings', () => retention.removeFindings(nowMs - findingsMs, REMOVED_AT_A_TIME))
     await removePieces('audit', () => retention.removeAudit(nowMs - auditMs, REMOVED_AT_A_TIME))
+    await removePieces('slots', () => retention.removeSlots(nowMs - ledgerMs, REMOVED_AT_A_TIME))
   }
 
-  async function removePieces (what: 'findings' | 'audit', remove: () => number): Promise<void> {
+  async function removePieces (what: 'findings' | 'audit' | 'slots', remove: () => number): Promise<void> {
     let total = 0
     for (let removed = REMOVED_AT_A_TIME; removed === REMOVED_AT_A_TIME && !stop.signal.aborted;) {
       removed = remove()

@@ -14,7 +14,7 @@ function withFile (t: Test, yaml: string) {
 t.test('without a file every key has its default', async t => {
   t.strictSame(loadConfig(source), {
     listen: { host: '127.0.0.1', port: 8088 },
-    data: { dir: '/srv/data', durability: 'full', retention: 30 * 86_400_000, findings_retention: 730 * 86_400_000, audit_retention: 730 * 86_400_000, max_bytes: 50e9, reserve_bytes: 256e6 },
+    data: { dir: '/srv/data', durability: 'full', retention: 30 * 86_400_000, findings_retention: 730 * 86_400_000, ledger_retention: 730 * 86_400_000, audit_retention: 730 * 86_400_000, max_bytes: 50e9, reserve_bytes: 256e6 },
     indexes: ['main', 'cisco_isovalent', 'metrics'],
     hec: { compatibility: 'keep', max_body_bytes: 67108864, max_event_bytes: 5242880, time_from: 'arrival', resend_window: 0, tokens: [] },
     detections: { shipped: true, paths: [], macros: [], lookups: [], define: {}, overrides: {} },
@@ -119,6 +119,7 @@ const REFUSED = [
   { what: 'a source that is forgotten before it is silent', yaml: 'sources: { silent_after: 7d }\n', message: /^sources\.forget_after: is not longer than sources\.silent_after/ },
   { what: 'a rule of risk objects for neither a field nor a type', yaml: 'risk: { entity: [{ by: [cluster_name] }] }\n', message: /^hecate\.yaml:1: risk\.entity\.0: names neither a field nor a type$/ },
   { what: 'a duration that would keep nothing', yaml: 'data:\n  retention: 0d\n', message: /^hecate\.yaml:2: data\.retention: is at least an hour$/ },
+  { what: 'a ledger that late events would outlive', yaml: 'data:\n  ledger_retention: 89d\n', message: /^hecate\.yaml:2: data\.ledger_retention: is at least 90d$/ },
   { what: 'findings that risk rules would miss', yaml: 'data:\n  findings_retention: 89d\n', message: /^hecate\.yaml:2: data\.findings_retention: is at least 90d: risk rules look back so far$/ },
   ...['50 g', '50gb', '-1', '1.5GB', '1KB', '99999999TB', '~'].map(size => ({ what: `${size} as a size`, yaml: `data:\n  max_bytes: ${size}\n`, message: /^hecate\.yaml:2: data\.max_bytes: is no size/ })),
   { what: 'broken YAML', yaml: 'listen: [\n', message: /^.*hecate\.yaml: .*line 2/ },

@@ -502,9 +502,9 @@ t.test('the risk rules look each second at what runs have posted, and are counte
   for (const line of ['hecate_risk_postings_total 1', 'hecate_risk_findings_total{rule="score",change="created"} 1', 'hecate_risk_incomplete 0', 'hecate_risk_unknown_techniques 0', 'hecate_risk_postings_ended_total{why="gone"} 0']) t.match(metrics, `${line}\n`)
 })
 
-t.test('findings and entries of the audit log go when they are old enough, which is looked every minute, logged and counted', async t => {
+t.test('findings, entries of the audit log and slots go when they are old enough, which is looked every minute, logged and counted', async t => {
   const { data, ...rest } = configOf(tempDir(t))
-  const config = { ...rest, data: { ...data, findings_retention: 90_000, audit_retention: 90_000 } }
+  const config = { ...rest, data: { ...data, findings_retention: 90_000, audit_retention: 90_000, ledger_retention: 90_000 } }
   const clock = handClock('2026-03-10T12:00:00Z')
   const server = await openServer(config, { clock, log, version: '0' })
   t.teardown(() => server.close())
@@ -517,13 +517,21 @@ t.test('findings and entries of the audit log go when they are old enough, which
     INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, created_ms, updated_ms, body)
     SELECT 'f' || n, 'd', 0, 'new', 1, 1, '0', '', 0, ${clock.now()} + (n > 240) * 86400000, '{}' FROM n
   `)
+  control.exec(`
+    INSERT INTO definition (hash, detection_id, body, created_ms) VALUES ('h', 'd', '{}', 0);
+    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60)
+    INSERT INTO slot (detection_id, slot_ms, definition_hash, origin, earliest_us, latest_us, state, tries, next_try_ms, first_done_ms, done_ms)
+    SELECT 'd', n, 'h', 'schedule', n * 1000, n * 1000 + 1000, 'done', 0, n, n, n FROM n
+  `)
   const count = (table: string) => control.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number
 
   t.strictSame([count('finding'), count('audit')], [250, 1])
   clock.set('2026-03-10T12:02:00Z')
   await until(async () => count('finding') + count('audit'), left => left === 10)
+  await until(async () => control.prepare("SELECT count(*) FROM slot WHERE detection_id = 'd'").pluck().get() as number, left => left === 1)
 
   const metrics = await (await fetch(`${url}/metrics`)).text()
   t.match(metrics, 'hecate_retention_removed_total{what="findings"} 240')
   t.match(metrics, 'hecate_retention_removed_total{what="audit"} 1')
+  t.match(metrics, 'hecate_retention_removed_total{what="slots"} 59')
 })

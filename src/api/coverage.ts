@@ -76,6 +76,7 @@ export const Coverage = z.object({
   totals: Totals.optional(),
   gaps: z.array(CoverageGap).optional().describe('stretches of the range that no evaluation has seen, oldest first'),
   more_gaps: Count.optional().describe(`gaps that are not listed here, though totals have them: at most ${MAX_GAPS.toLocaleString('en')} are listed`),
+  kept_after: z.string().nullable().optional().describe('scheduled time of the newest slot that went because of data.ledger_retention: of those up to it the ledger has only some; null where none went'),
   slots: z.object({ items: z.array(CoverageSlot), next_cursor: z.string().nullable() }).describe('whose windows touch the range, oldest first'),
 }).meta({ id: 'Coverage' })
 
@@ -97,6 +98,13 @@ const Range = z.strictObject({
 export async function coverageRoutes (app: FastifyInstance, { detections, coverage, time }: CoverageRouteDeps) {
   const routes = app.withTypeProvider<ZodTypeProvider>()
   const idOf = (name: string) => coverage.isKnown(name) ? name : detections.get(name).id
+
+  /** The part of a range of whose slots some went because of their age. */
+  function removedIn (id: string, window: Window): Window | null {
+    const removed = coverage.removed(id)
+    if (removed === undefined || removed.earliest_us >= window.latestUs || removed.latest_us <= window.earliestUs) return null
+    return { earliestUs: Math.max(removed.earliest_us, window.earliestUs), latestUs: Math.min(removed.latest_us, window.latestUs) }
+  }
 
   routes.get('/coverage', {
     schema: {
@@ -139,7 +147,7 @@ export async function coverageRoutes (app: FastifyInstance, { detections, covera
     const [afterMs] = query.cursor === undefined ? [] : readCursor(query.cursor, z.tuple([z.number().int()]))
     const slots = coverage.slots(id, window, nowMs, afterMs)
     if ((query.format ?? (/\btext\/csv\b/.test(headers.accept ?? '') ? 'csv' : 'json')) === 'csv') {
-      return reply.type('text/csv; charset=utf-8').send(Readable.from(toCsv(id, slots)) as unknown as string)
+      return reply.type('text/csv; charset=utf-8').send(Readable.from(toCsv(id, slots, removedIn(id, window))) as unknown as string)
     }
     const limit = limitOf(query)
     const page: DetectSlot[] = []
@@ -162,7 +170,7 @@ function rangeOf ({ earliest, latest = 'now' }: { earliest?: string | undefined,
 }
 
 function toCoverageView (found: DetectCoverage, timeZone: string) {
-  return { summary: summarize(found, timeZone), totals: found.totals, gaps: found.gaps.map(toGapView), more_gaps: found.moreGaps }
+  return { summary: summarize(found, timeZone), totals: found.totals, gaps: found.gaps.map(toGapView), more_gaps: found.moreGaps, kept_after: found.keptAfterMs === null ? null : new Date(found.keptAfterMs).toISOString() }
 }
 
 function toGapView (gap: DetectGap): z.infer<typeof CoverageGap> {
@@ -197,9 +205,13 @@ export const COVERAGE_CSV_COLUMNS = [
   'late_evaluations', 'late_events', 'waiting_events', 'too_late_events', 'short', 'waived_by', 'waived_reason', 'waived_at', 'error',
 ]
 
-/** The slots, as they are read: a reader that is slow holds up nothing, and one that leaves ends it. */
-async function * toCsv (id: string, slots: Iterable<DetectSlot>): AsyncGenerator<string> {
+/** The slots, as they are read, after a line for those that went because of their age: a reader that is slow holds up nothing, and one that leaves ends it. */
+async function * toCsv (id: string, slots: Iterable<DetectSlot>, removed: Window | null): AsyncGenerator<string> {
   let lines = [toCsvLine(COVERAGE_CSV_COLUMNS)]
+  if (removed !== null) {
+    const { earliest, latest } = toWindowText(removed)
+    lines.push(toCsvLine(COVERAGE_CSV_COLUMNS.map(column => ({ detection_id: id, state: 'not_kept', earliest, latest })[column] ?? null)))
+  }
   for (const slot of slots) {
     if (lines.length === CHUNK) {
       yield lines.join('')

@@ -11,9 +11,11 @@ const CELLS = [
   { name: 'again', is: 'evaluated, and again for late events', char: '▣', ascii: '+', colour: 32 },
   { name: 'done', is: 'evaluated', char: '■', ascii: '#', colour: 32 },
   { name: 'not_due', is: 'not due yet', char: '-', ascii: '-', colour: 2 },
+  { name: 'not_kept', is: 'not kept: too old', char: '?', ascii: '?', colour: 2 },
   { name: 'none', is: 'no slot', char: '·', ascii: '.', colour: 2 },
 ] as const
 const NONE = CELLS.length - 1
+const NOT_KEPT = NONE - 1
 
 /** What the terminal can show. */
 export interface TerminalStyle { readonly width: number, readonly isUnicode: boolean, readonly isColoured: boolean }
@@ -27,10 +29,15 @@ const CELL_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, D
 const MAX_DAYS = 62
 
 const LABEL = 'yyyy-MM-dd'
+/** Times in the order of their text. */
+const CELL_LABEL = `${LABEL} HH:mm`
 const LABEL_WIDTH = LABEL.length + 2
 
-/** A calendar of slots by their scheduled times, in local time: rows of days or weeks, cells of one slot or several. */
-export function openCalendar (timeZone: string, firstSlots: readonly CoverageSlot[], spanDays: number, { width, isUnicode, isColoured }: TerminalStyle) {
+/**
+ * A calendar of slots by their scheduled times, in local time: rows of days or weeks, cells of one slot or several. Up to the time `keptAfter`, where one is given, a cell without
+ * a slot says that there may have been one.
+ */
+export function openCalendar (timeZone: string, firstSlots: readonly CoverageSlot[], spanDays: number, { width, isUnicode, isColoured }: TerminalStyle, keptAfter: string | null = null) {
   const spacing = spacingOf(firstSlots)
   const unit = spanDays > MAX_DAYS || spacing >= DAY_MINUTES ? 'week' : 'day'
   const rowMinutes = unit === 'week' ? WEEK_MINUTES : DAY_MINUTES
@@ -51,6 +58,12 @@ export function openCalendar (timeZone: string, firstSlots: readonly CoverageSlo
     const cell = CELLS.findIndex(({ name }) => name === cellOf(slot))
     row[column] = Math.min(row[column]!, cell)
     used.add(cell)
+  }
+
+  const keptAfterText = keptAfter === null ? '' : DateTime.fromISO(keptAfter, { zone: timeZone }).toFormat(CELL_LABEL)
+  /** Whether a cell begins no later than the newest slot that went; by local time, as it is shown. */
+  function isGone (label: string, column: number): boolean {
+    return keptAfter !== null && DateTime.fromFormat(label, LABEL, { zone: 'UTC' }).plus({ minutes: column * cellMinutes }).toFormat(CELL_LABEL) <= keptAfterText
   }
 
   function paint (cell: number): string {
@@ -83,7 +96,8 @@ export function openCalendar (timeZone: string, firstSlots: readonly CoverageSlo
       const empty = Array<number>(columns).fill(NONE)
       const lines: string[] = []
       for (const label of labels()) {
-        const row = rows.get(label) ?? empty
+        const row = (rows.get(label) ?? empty).map((cell, column) => cell === NONE && isGone(label, column) ? NOT_KEPT : cell)
+        if (row.includes(NOT_KEPT)) used.add(NOT_KEPT)
         if (row.includes(NONE)) used.add(NONE)
         lines.push(`${label}  ${row.map(paint).join('')}`)
       }

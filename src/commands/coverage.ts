@@ -165,9 +165,9 @@ function styleOf ({ stdout, env }: CommandContext): TerminalStyle {
 }
 
 async function formatCoverage (api: ApiClient, first: Whole, style: TerminalStyle): Promise<string[]> {
-  const { detection_id: id, time_zone: timeZone, window, summary, gaps, more_gaps: moreGaps } = first
+  const { detection_id: id, time_zone: timeZone, window, summary, gaps, more_gaps: moreGaps, kept_after: keptAfter } = first
   const spanDays = (Date.parse(window.latest) - Date.parse(window.earliest)) / 86_400_000
-  const calendar = openCalendar(timeZone, first.slots.items, spanDays, style)
+  const calendar = openCalendar(timeZone, first.slots.items, spanDays, style, keptAfter)
   for (let page: Reply = first; ; page = await readPage(api, id, window, { limit: PAGE, cursor: page.slots.next_cursor })) {
     for (const slot of page.slots.items) calendar.add(slot)
     if (page.slots.next_cursor === null) break

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Window } from '../event.js'
 import { ALL_TIME } from '../event.js'
 import type { DetectionStore } from '../store/control/detections.js'
@@ -21,7 +22,7 @@ const TURN = 20
 /** Reads the coverage of detections, those too whose files are gone, out of the ledger. */
 export function openCoverageReader ({ detectionStore, definitions, ledgerStore }: CoverageReaderDeps) {
   function contextOf (id: string, nowMs: number): CoverageContext {
-    return { periods: detectionStore.periods(id), schedule: definitions.schedule, lastMs: ledgerStore.lastSlot(id), nowMs }
+    return { periods: detectionStore.periods(id), schedule: definitions.schedule, lastMs: ledgerStore.lastSlot(id), removed: () => ledgerStore.removed(id), nowMs }
   }
 
   /** Those that the detection ever had, each once. */
@@ -43,25 +44,36 @@ export function openCoverageReader ({ detectionStore, definitions, ledgerStore }
     return withMissing(ledgerStore.between(id, times.fromMs, times.toMs), times, context)
   }
 
+  async function readOnce (id: string, window: Window, nowMs: number): Promise<Coverage> {
+    const context = contextOf(id, nowMs)
+    const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(ALL_TIME) }) // a window may reach beyond the stretch
+    const schedules = schedulesOf(id)
+    let count = 0
+    for (const slot of slotsAround(id, timesOf(schedules, window), context)) {
+      coverage.add(slot)
+      if (++count % TURN !== 0) continue
+      coverage.settle(Math.min(...schedules.map(schedule => noneBefore(schedule, slot.slotMs))))
+      await setImmediate()
+    }
+    return coverage.finish()
+  }
+
   return {
     /** Whether it ever was enabled. */
     isKnown: (id: string): boolean => detectionStore.periods(id).length > 0,
     /** Detections that ever were enabled. */
     ids: detectionStore.enabledIds,
-    /** What of a stretch of event time was evaluated, as it stands at `nowMs`. */
+    /** What of a stretch of event time was evaluated, as it stands at `nowMs`. Read again where slots of it went meanwhile: what is half there would be missing. */
     async read (id: string, window: Window, nowMs: number): Promise<Coverage> {
-      const context = contextOf(id, nowMs)
-      const coverage = openCoverage(window, { ...context, dropped: ledgerStore.dropped(ALL_TIME) }) // a window may reach beyond the stretch
-      const schedules = schedulesOf(id)
-      let count = 0
-      for (const slot of slotsAround(id, timesOf(schedules, window), context)) {
-        coverage.add(slot)
-        if (++count % TURN !== 0) continue
-        coverage.settle(Math.min(...schedules.map(schedule => noneBefore(schedule, slot.slotMs))))
-        await setImmediate()
+      for (;;) {
+        const before = ledgerStore.removed(id)
+        const coverage = await readOnce(id, window, nowMs)
+        const after = ledgerStore.removed(id)
+        if (after === undefined || isDeepStrictEqual(before, after) || after.earliest_us >= window.latestUs || after.latest_us <= window.earliestUs) return coverage
       }
-      return coverage.finish()
     },
+    /** What went because of its age; undefined where nothing did. */
+    removed: ledgerStore.removed,
     /** Slots whose windows touch a stretch of event time, those that are missing too, in order, after the slot `afterMs` where given. */
     * slots (id: string, window: Window, nowMs: number, afterMs = -Infinity): Generator<CoverageSlot> {
       const { fromMs, toMs } = timesOf(schedulesOf(id), window)

@@ -1,7 +1,7 @@
 import type { Window } from '../event.js'
 import { toSeconds } from '../event.js'
 import type { EnabledPeriod } from '../store/control/detections.js'
-import type { DroppedTimes, Slot, SlotOrigin } from '../store/control/ledger.js'
+import type { DroppedTimes, RemovedSlots, Slot, SlotOrigin } from '../store/control/ledger.js'
 import { SLOT_STATES } from '../store/control/ledger.js'
 import type { CompiledSchedule } from './definition.js'
 import { intersect, subtract, union } from './stretches.js'
@@ -11,7 +11,7 @@ import { intersect, subtract, union } from './stretches.js'
  * somebody has decided.
  */
 export const GAP_CAUSES = [
-  'missing', 'failed', 'owed', 'data_dropped', 'waived', 'not_due_yet', 'disabled', 'schedule_edit', 'window_shorter_than_period', 'before_first_enabled',
+  'missing', 'failed', 'owed', 'data_dropped', 'waived', 'not_kept', 'not_due_yet', 'disabled', 'schedule_edit', 'window_shorter_than_period', 'before_first_enabled',
 ] as const
 export type GapCause = typeof GAP_CAUSES[number]
 
@@ -70,6 +70,8 @@ export interface Coverage {
   readonly gaps: readonly Gap[]
   /** Those that are not among them, though the totals have them. */
   readonly moreGaps: number
+  /** Of the slots up to this one the ledger has not kept all; null where it has. Epoch milliseconds. */
+  readonly keptAfterMs: number | null
 }
 
 /** A schedule whose windows never meet has half a million gaps in a year of minutes, which nobody can read. */
@@ -82,6 +84,8 @@ export interface CoverageContext {
   readonly schedule: (definitionHash: string) => CompiledSchedule
   /** The newest slot on the schedule in the ledger; null where there is none. */
   readonly lastMs: number | null
+  /** What went from the ledger because of its age, as it stands when it is asked for. */
+  readonly removed: () => RemovedSlots | undefined
   readonly nowMs: number
 }
 
@@ -89,7 +93,7 @@ const MINUTE_MS = 60_000
 
 /**
  * The slots of the ledger, and those that should be there by the periods, from `fromMs` on and before `toMs`, in order. What came due after the newest slot of the ledger is only
- * not there yet, and owed.
+ * not there yet, and owed. Up to the newest slot that went because of its age there are only those that the ledger still has.
  */
 export function * withMissing (rows: Iterable<Slot>, { fromMs, toMs }: { readonly fromMs: number, readonly toMs: number }, context: CoverageContext): Generator<CoverageSlot> {
   const { nowMs } = context
@@ -108,7 +112,8 @@ export function * withMissing (rows: Iterable<Slot>, { fromMs, toMs }: { readonl
 }
 
 /** Goes over the slots that came due while a definition was in force, those from `fromMs` on. */
-function openDue ({ periods, schedule, lastMs, nowMs }: CoverageContext, fromMs: number) {
+function openDue ({ periods, schedule, lastMs, removed, nowMs }: CoverageContext, fromMs: number) {
+  const goneMs = () => removed()?.slot_ms ?? -Infinity
   const spans: { readonly afterMs: number, readonly untilMs: number, readonly hash: string, readonly isOpen: boolean }[] = []
   let endMs = fromMs - 1
   for (const { from_ms: periodMs, to_ms: toMs, definition_hash: hash } of periods) {
@@ -117,7 +122,7 @@ function openDue ({ periods, schedule, lastMs, nowMs }: CoverageContext, fromMs:
     if (hash !== null) spans.push({ afterMs, untilMs: Math.min(toMs ?? nowMs, nowMs), hash, isOpen: toMs === null })
   }
   let span = 0
-  let atMs = fromMs - 1
+  let atMs = Math.max(fromMs - 1, goneMs())
   let nextMs = -Infinity // of the span, after atMs; to be found where it is not
 
   return {
@@ -133,6 +138,11 @@ function openDue ({ periods, schedule, lastMs, nowMs }: CoverageContext, fromMs:
           if (nextMs <= atMs) nextMs = nextSlot(atMs)
           if (nextMs < limitMs && nextMs <= untilMs) {
             atMs = nextMs
+            const untilGoneMs = goneMs()
+            if (atMs <= untilGoneMs) { // it went since we began
+              atMs = untilGoneMs
+              return this.nextBefore(limitMs)
+            }
             return { slotMs: atMs, definitionHash: hash, origin: 'schedule', row: null, window: windowOf(atMs), state: isOpen && (lastMs === null || atMs > lastMs) ? 'owed' : 'missing' }
           }
         }
@@ -168,6 +178,7 @@ type Edge = Pick<CoverageSlot, 'slotMs' | 'definitionHash'>
  */
 export function openCoverage (window: Window, context: CoverageContext & { readonly dropped: readonly DroppedTimes[] }) {
   const { periods, schedule, dropped, nowMs } = context
+  const removed = context.removed()
   let covered: Window[] = []
   let claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, [] as Gap[]])) as Record<GapCause, Gap[]>
   const states = Object.fromEntries(COVERAGE_STATES.map(state => [state, 0])) as Record<CoverageState, number>
@@ -244,6 +255,16 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     return isFirst ? null : { slotMs: first!.from_ms, definitionHash: hash }
   }
 
+  /** What went is not known to be covered, nor to be not: there it is what the slots that were kept say, and nothing else. From its end on all is there again. */
+  function passRemoved ({ earliest_us: earliestUs, latest_us: latestUs, slot_ms: slotMs, definition_hash: definitionHash }: RemovedSlots): void {
+    claim('not_kept', { earliestUs, latestUs })
+    if (slotMs === null || definitionHash === null) return
+    const edge = { slotMs, definitionHash }
+    begin(edge, earliestUs)
+    last = edge
+    endUs = Math.max(endUs, latestUs)
+  }
+
   function causeBetween (before: Edge, after: Edge): GapCause {
     const [one, other] = [schedule(before.definitionHash), schedule(after.definitionHash)]
     const wasDisabled = !isInForce(periods, before.slotMs, after.slotMs)
@@ -292,6 +313,8 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, claims[cause].filter(isLeft)])) as Record<GapCause, Gap[]>
   }
 
+  if (removed !== undefined) passRemoved(removed)
+
   return {
     /** No slot that is still to come has a window that begins before a time: what is before that need not be kept. */
     settle (untilUs: number): void {
@@ -306,6 +329,10 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
       if (touches) count(slot)
       account(slot)
       if (slot.origin !== 'schedule') return
+      if (removed?.slot_ms != null && slot.slotMs < removed.slot_ms) { // what is around it went
+        endUs = Math.max(endUs, slot.window.latestUs)
+        return
+      }
       explainHole(slot, slot.window)
       last = { slotMs: slot.slotMs, definitionHash: slot.definitionHash }
       endUs = Math.max(endUs, slot.window.latestUs)
@@ -318,6 +345,7 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
         window,
         gaps,
         moreGaps,
+        keptAfterMs: removed?.slot_ms ?? null,
         totals: { ...sums, states, late, seconds: toSeconds(window.latestUs - window.earliestUs), covered_seconds: toSeconds(coveredUs), gaps: byCause },
       }
     },

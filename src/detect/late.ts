@@ -68,16 +68,17 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
   const tooLate: { detectionId: string, name: string, events: number }[] = []
   const touched = watches.filter((_, i) => looked[i]!.arrivals.length > 0).map(watch => {
     const fromUs = (detectionStore.periods(watch.slots.detection_id)[0]?.from_ms ?? nowMs) * 1000
-    return { watch, fromUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { fromUs, untilUs: watch.untilUs }) }
+    const goneUs = ledger.removed(watch.slots.detection_id)?.latest_us ?? -Infinity
+    return { watch, fromUs, goneUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { edgesUs: [fromUs, goneUs], untilUs: watch.untilUs }) }
   })
   const found = touched.length === 0 ? [] : await events.since({ after, position, queries: touched.map(({ watch: { predicate }, bordersUs }) => ({ predicate, bordersUs, fields: [] })), signal })
-  for (const [i, { watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual }, predicate }, fromUs, ofStretch, bordersUs }] of touched.entries()) {
+  for (const [i, { watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual }, predicate }, fromUs, goneUs, ofStretch, bordersUs }] of touched.entries()) {
     const bySlot = new Map<number, { slot: WatchedSlot, events: number, last: Position }>()
     for (const { stretch, events: count, last } of found[i]!.arrivals) {
       const slot = ofStretch[stretch]
       if (slot == null) {
-        // Of windows before all that are waited for. A gap between windows is coverage's to show.
-        if (manual === 0 && bordersUs[stretch]! >= fromUs && bordersUs[stretch + 1]! <= firstUs) tooLate.push({ detectionId, name: TOO_LATE, events: count })
+        // Of windows before all that are waited for, or of such that went with their slots. A gap between windows is coverage's to show.
+        if (manual === 0 && bordersUs[stretch]! >= fromUs && bordersUs[stretch + 1]! <= Math.max(firstUs, goneUs)) tooLate.push({ detectionId, name: TOO_LATE, events: count })
         continue
       }
       const known = bySlot.get(slot.slot_ms)
@@ -140,10 +141,10 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
 export const TOO_LATE = 'too_late'
 export const LACKING = 'lacking:'
 
-/** Borders from `fromUs` or the first window on, and of each stretch between two the newest of the slots, which come newest first, whose window holds it; null where none does. */
-export function paint (slots: readonly WatchedSlot[], { fromUs, untilUs }: { readonly fromUs: number, readonly untilUs: number }): { bordersUs: readonly number[], ofStretch: readonly (WatchedSlot | null)[] } {
+/** Borders at `edgesUs` and at the ends of windows, and of each stretch between two the newest of the slots, which come newest first, whose window holds it; null where none does. */
+export function paint (slots: readonly WatchedSlot[], { edgesUs, untilUs }: { readonly edgesUs: readonly number[], readonly untilUs: number }): { bordersUs: readonly number[], ofStretch: readonly (WatchedSlot | null)[] } {
   const ends = slots.flatMap(({ earliest_us: earliestUs, latest_us: latestUs }) => [earliestUs, latestUs])
-  const bordersUs = [...new Set([ALL_TIME.earliestUs, ...[fromUs, ...ends].filter(us => us < untilUs), untilUs])].sort((a, b) => a - b)
+  const bordersUs = [...new Set([ALL_TIME.earliestUs, ...[...edgesUs.filter(us => us > ALL_TIME.earliestUs), ...ends].filter(us => us < untilUs), untilUs])].sort((a, b) => a - b)
   const placeOf = new Map(bordersUs.map((us, place) => [us, place]))
   const ofStretch: (WatchedSlot | null)[] = new Array<WatchedSlot | null>(Math.max(0, bordersUs.length - 1)).fill(null)
   /** The next stretch from a place on that has no slot yet. */

@@ -135,6 +135,14 @@ export function openLedger (deps: LedgerDeps) {
     return ledger.dropped(windowOf(slot)).some(({ dropped_ms: droppedMs }) => droppedMs >= slot.done_ms!) || (slot.short === 0 && deps.events.isDamaged(windowOf(slot)))
   }
 
+  /** The same of a slot that the ledger may have no more: then it counts as evaluated when all events were there, whose findings another evaluation would take back. */
+  function mayHaveLost (id: string, slotMs: number, window: Window): boolean {
+    const slot = ledger.slot(id, slotMs)
+    if (slot !== undefined) return hasLost(slot)
+    const removed = ledger.removed(id)
+    return removed !== undefined && removed.earliest_us < window.latestUs && removed.latest_us > window.earliestUs && isShort(window)
+  }
+
   function isShort (window: Window): boolean {
     return ledger.dropped(window).length > 0 || deps.events.isDamaged(window)
   }
@@ -219,9 +227,8 @@ export function openLedger (deps: LedgerDeps) {
       if (window.latestUs > nowMs * 1000) throw new AppError('conflict', 'the window of that time ends in the future')
       return runExclusively(id, async () => {
         definitions.keep(compiled, nowMs)
-        const slot = ledger.oweOther(id, 'manual', { slotMs, definitionHash: compiled.hash, window })
-        if (hasLost(slot)) throw new AppError('conflict', 'events of that window were dropped, or a partition of theirs was damaged, since it was evaluated; what was found stays as it is')
-        return (await evaluateSlot(slot)).run
+        if (mayHaveLost(id, slotMs, window)) throw new AppError('conflict', 'events of that window were dropped, or a partition of theirs was damaged, since it was evaluated; what was found stays as it is')
+        return (await evaluateSlot(ledger.oweOther(id, 'manual', { slotMs, definitionHash: compiled.hash, window }))).run
       })
     },
 
@@ -232,16 +239,14 @@ export function openLedger (deps: LedgerDeps) {
 
     /** How much of the events of a window of the past is there. Lost: some were dropped or damaged after its slot was evaluated, so that another evaluation would see less. */
     eventsOf (id: string, slotMs: number, window: Window): 'whole' | 'short' | 'lost' {
-      const slot = ledger.slot(id, slotMs)
-      if (slot !== undefined && hasLost(slot)) return 'lost'
+      if (mayHaveLost(id, slotMs, window)) return 'lost'
       return isShort(window) ? 'short' : 'whole'
     },
 
     /** Evaluates a slot of the past for a backfill, with the definition that the backfill has for it. Gives null where events of its window were lost, and it stays as it is. */
     backfill (id: string, slot: NewSlot, backfill: RunOfBackfill): Promise<{ run: RunRecord, failure: unknown } | null> {
       return runExclusively(id, async () => {
-        const before = ledger.slot(id, slot.slotMs)
-        return before !== undefined && hasLost(before) ? null : evaluateSlot(ledger.startBackfill(id, slot), backfill)
+        return mayHaveLost(id, slot.slotMs, slot.window) ? null : evaluateSlot(ledger.startBackfill(id, slot), backfill)
       })
     },
 

@@ -39,8 +39,8 @@ export function openDiskMetrics (registry: Registry, disk: Pick<Disk, 'state'>):
 }
 
 /** Counts what retention removed from control.db. */
-export function openRetentionMetrics (registry: Registry): (what: 'findings' | 'audit', count: number) => void {
-  const removed = new Counter({ name: 'hecate_retention_removed_total', help: 'Findings and entries of the audit log that were removed because of their age.', labelNames: ['what'], registers: [registry] })
+export function openRetentionMetrics (registry: Registry): (what: 'findings' | 'audit' | 'slots', count: number) => void {
+  const removed = new Counter({ name: 'hecate_retention_removed_total', help: 'Findings, entries of the audit log and slots of the ledger that were removed because of their age.', labelNames: ['what'], registers: [registry] })
   return (what, count) => { removed.inc({ what }, count) }
 }
 

@@ -153,8 +153,8 @@ function every (minutes: number, from: string, count: number, changes: (i: numbe
   return Array.from({ length: count }, (_, i) => slot(new Date(at(from) + i * minutes * 60_000).toISOString(), changes(i)))
 }
 
-function draw (slots: readonly z.infer<typeof CoverageSlot>[], { days = 1, zone = 'UTC', style = ASCII } = {}): string[] {
-  const calendar = openCalendar(zone, slots.slice(0, 1000), days, style)
+function draw (slots: readonly z.infer<typeof CoverageSlot>[], { days = 1, zone = 'UTC', style = ASCII, keptAfter = null as string | null } = {}): string[] {
+  const calendar = openCalendar(zone, slots.slice(0, 1000), days, style, keptAfter)
   for (const one of slots) calendar.add(one)
   return calendar.toLines()
 }
@@ -187,6 +187,13 @@ t.test('long ranges have a row a week, and so have slots a day', async t => {
     '            Mon     Tue     Wed     Thu     Fri     Sat     Sun', `2025-12-29  ${'.'.repeat(24)}${'#'.repeat(32)}`,
   ])
   t.strictSame(draw(every(1440, '2026-03-09T02:30:00Z', 8), { days: 8 }).slice(0, 3), ['            MTWTFSS', '2026-03-09  #######', '2026-03-16  #......'])
+})
+
+t.test('up to the newest slot that went because of its age there may have been slots', async t => {
+  t.strictSame(draw([...every(60, '2026-03-10T02:00:00Z', 1), ...every(60, '2026-03-10T08:00:00Z', 3)], { keptAfter: '2026-03-10T07:00:00.000Z' }), [
+    '            00    06    12    18', '2026-03-10  ??#?????###.............', '', '  . no slot', '  ? not kept: too old', '  # evaluated',
+  ])
+  t.equal(draw(every(60, '2026-03-09T23:00:00Z', 2), { zone: 'Europe/Berlin', keptAfter: '2026-03-08T23:30:00.000Z' })[1], `2026-03-10  ##${'.'.repeat(22)}`)
 })
 
 t.test('colours are there only where the terminal has them', async t => {

@@ -290,3 +290,37 @@ t.test('what is covered and the gaps are the range, and are as a look at every m
     return totals.covered_seconds + uncovered === totals.seconds && gaps.reduce((sum, gap) => sum + (gap.latestUs - gap.earliestUs) / 1e6, 0) === uncovered
   }), { numRuns: Number(process.env.RUNS ?? 150) })
 })
+
+t.test('where slots went because of their age all else is as it was, and there it is not kept or what the slots that stay say', async () => {
+  await fc.assert(fc.asyncProperty(aLedger, aMinute, async ({ changes, outcomes, others, timeZone, nowMinutes, range }, cutMinute) => {
+    const edges = changes.sort(([a], [b]) => a - b).map(([second, schedule]) => ({ ms: START_MS + second * 1000, schedule }))
+    const periods = edges.flatMap(({ ms, schedule }, i) => schedule === null ? [] : [{ fromMs: ms, toMs: edges[i + 1]?.ms ?? null, schedule }])
+    const nowMs = Math.max(START_MS, edges.at(-1)?.ms ?? 0) + nowMinutes * 60_000
+    const id = ledgers.write({
+      periods, timeZone, nowMs,
+      outcome: (slotMs: number) => outcomes[slotMs / 60_000 % outcomes.length] ?? undefined, // none that is missing
+      others: periods.length === 0 ? [] : others.map(({ minute, ...one }) => ({ slotMs: START_MS + minute * 60_000, ...one })),
+    })
+    const earliestUs = START_MS * 1000 + (range[0] - 600) * MINUTE_US
+    const window = { earliestUs, latestUs: earliestUs + range[1] * MINUTE_US }
+    const causesOf = ({ gaps }: Coverage) => {
+      const causes: (GapCause | null)[] = []
+      for (let timeUs = window.earliestUs, i = 0; timeUs < window.latestUs; timeUs += MINUTE_US) {
+        while (i < gaps.length && gaps[i]!.latestUs <= timeUs) i++
+        causes.push(gaps[i] !== undefined && gaps[i]!.earliestUs <= timeUs ? gaps[i]!.cause : null)
+      }
+      return causes
+    }
+
+    const before = causesOf(await ledgers.coverage.read(id, window, nowMs))
+    const removed = ledgers.remove(id, START_MS + cutMinute * 60_000)
+    const after = causesOf(await ledgers.coverage.read(id, window, nowMs))
+
+    after.forEach((cause, i) => {
+      const timeUs = window.earliestUs + i * MINUTE_US
+      const isIn = removed !== undefined && timeUs >= removed.earliest_us && timeUs < removed.latest_us
+      const isRight = cause === before[i] || (isIn && (cause === 'not_kept' || (before[i] === null && ['failed', 'owed', 'data_dropped', 'waived'].includes(cause!))))
+      if (!isRight) throw new Error(`${new Date(timeUs / 1000).toISOString()} is ${cause ?? 'covered'} and was ${before[i] ?? 'covered'}; ${JSON.stringify(removed)}`)
+    })
+  }), { numRuns: Number(process.env.RUNS ?? 150) })
+})

@@ -47,6 +47,14 @@ export interface NewSlot { readonly slotMs: number, readonly definitionHash: str
 /** From the first window to the last of the slots that were evaluated with a definition. */
 export interface DefinedStretch { readonly detection_id: string, readonly definition_hash: string, readonly earliest_us: number, readonly latest_us: number }
 
+/** What of a detection's slots went because of their age: the windows of all from the first to the last, and the newest of those on the schedule; null where none of these did. */
+export interface RemovedSlots {
+  readonly earliest_us: number
+  readonly latest_us: number
+  readonly slot_ms: number | null
+  readonly definition_hash: string | null
+}
+
 /** How slots stand, over all detections. The oldest is one that was never evaluated. */
 export interface LedgerCounts { readonly owed: number, readonly failed: number, readonly late: number, readonly oldest_owed_ms: number | null }
 
@@ -187,6 +195,8 @@ export function openLedgerStore (db: Database.Database) {
   const selectScheduledBefore = db.prepare<[string, number], number>("SELECT slot_ms FROM slot WHERE detection_id = ? AND slot_ms < ? AND origin = 'schedule' ORDER BY slot_ms DESC LIMIT 1").pluck()
   const selectScheduledFrom = db.prepare<[string, number], number>("SELECT slot_ms FROM slot WHERE detection_id = ? AND slot_ms >= ? AND origin = 'schedule' ORDER BY slot_ms LIMIT 1").pluck()
 
+  const selectRemoved = db.prepare<[string], RemovedSlots>('SELECT earliest_us, latest_us, slot_ms, definition_hash FROM removed_slots WHERE detection_id = ?')
+
   // uses slot_definition_hash_idx twice for each definition, and definition_detection_id_idx
   const isEvaluated = "definition_hash = hash AND slot_ms >= @sinceMs AND first_done_ms IS NOT NULL AND origin <> 'manual'"
   const stretchesOf = (where: string) => `
@@ -312,6 +322,8 @@ export function openLedgerStore (db: Database.Database) {
     around: (detectionId: string, { fromMs, toMs }: { readonly fromMs: number, readonly toMs: number }): { beforeMs: number | null, afterMs: number | null } => ({
       beforeMs: selectScheduledBefore.get(detectionId, fromMs) ?? null, afterMs: selectScheduledFrom.get(detectionId, toMs) ?? null,
     }),
+    /** What went because of its age; undefined where nothing did. */
+    removed: (detectionId: string): RemovedSlots | undefined => selectRemoved.get(detectionId),
     /** The slots of a detection whose windows touch a stretch of event time, oldest first. */
     touching: (detectionId: string, window: Window): Slot[] => selectEndingIn.all({ detectionId, ...window }),
   }
