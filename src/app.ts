@@ -37,6 +37,7 @@ import { probeRoutes } from './api/probes.js'
 import type { Readiness } from './api/probes.js'
 import { useProblems } from './api/problem.js'
 import { riskRoutes } from './api/risk.js'
+import { sampleRoutes } from './api/samples.js'
 import { searchJobRoutes } from './api/search-jobs.js'
 import { searchRoutes } from './api/search.js'
 import { sessionRoutes } from './api/session.js'
@@ -138,6 +139,7 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     useAudit(api, deps)
     await api.register(sessionRoutes, { ...deps, auth, isSecure: deps.https !== undefined })
     await api.register(eventRoutes, deps)
+    await api.register(sampleRoutes, deps)
     await api.register(searchRoutes, deps)
     await api.register(searchJobRoutes, deps)
     await api.register(detectionRoutes, deps)

@@ -9,6 +9,7 @@ import type { EventStore, SourceArrivals } from '../store/events.js'
 import { HOUR_MS } from '../store/events.js'
 import { durationText } from './change.js'
 import type { DetectionLack } from './late.js'
+import { SAMPLE_CLUSTER } from './sample.js'
 
 /** In place of a detection's: no file has it. */
 export const SILENT_SOURCE = { id: 'hecate___silent_source', name: 'Hecate - Silent source', version: 1 }
@@ -75,7 +76,7 @@ export function openSources ({ events, store, findings, silentAfterMs, forgetAft
     /** Gives what came since the last call; nothing while some of that is not written yet. */
     async take (): Promise<readonly SourceArrivals[]> {
       if (taken.length > 0) return []
-      taken = await events.sourceCounts()
+      taken = (await events.sourceCounts()).filter(({ source }) => source?.cluster_name !== SAMPLE_CLUSTER) // it would fall silent, which nobody need know
       return taken
     },
     /** Writes down what was taken. What can't be written is kept for the next call, and the error is thrown. */

@@ -2,10 +2,11 @@ import { PassThrough } from 'node:stream'
 import { pino } from 'pino'
 import t from 'tap'
 import type { Test } from 'tap'
+import { SAMPLE_DETECTION } from '../../src/detect/sample.js'
 import { ANALYST_KEY, auth, bearer, KEY, post, tempDir, testApp, TOKEN, VIEWER_KEY } from '../fixtures/app.js'
 import type { TestApp, TestAppOptions } from '../fixtures/app.js'
 import { command } from '../fixtures/command.js'
-import { NOON_MS, openReceiver, RULE, tellingApp } from '../fixtures/receiver.js'
+import { NOON_MS, openReceiver, RULE, tellingApp, withSampleDetection } from '../fixtures/receiver.js'
 import { get, NOON, runAt, sendTools } from '../fixtures/rules.js'
 
 interface Entry { readonly id: number, readonly action: string, readonly target: { readonly type: string, readonly id: string | null }, readonly count: number, readonly before: object | null, readonly after: object | null }
@@ -35,7 +36,7 @@ async function busyApp (t: Test, options: TestAppOptions = {}) {
 }
 
 t.test('each route that may change something leaves an entry, and those that change nothing leave none', async t => {
-  const app = await busyApp(t)
+  const app = await busyApp(t, { files: withSampleDetection(t) })
   const [{ id: finding }] = (await get(app, 'findings')).items as [{ id: string }]
   const deliveries = (await get(app, 'deliveries')).items as { id: string, target: string }[]
   const of = (target: string) => deliveries.find(one => one.target === target)!.id
@@ -97,6 +98,8 @@ t.test('each route that may change something leaves an entry, and those that cha
   await leaves('key.add', { method: 'POST', route: '/keys', payload: { name: 'new', role: 'viewer' } }, 'new')
   await leaves('key.change', { method: 'PATCH', route: '/keys/{name}', params: { name: 'new' }, payload: { role: 'analyst' } }, 'new')
   await leaves('key.revoke', { method: 'DELETE', route: '/keys/{name}', params: { name: 'new' } }, 'new')
+  await leaves('sample.send', { method: 'POST', route: '/samples' })
+  t.match((await entries(app))[0], { after: { detection_id: SAMPLE_DETECTION, events: 217 } })
   await leaves('backup.begin', { method: 'POST', route: '/backups' })
   const { cookies: [cookie] } = await leaves('session.begin', { method: 'POST', route: '/session', payload: { key: KEY }, headers: {} }) as unknown as { cookies: [{ value: string }] }
   await leaves('session.end', { method: 'DELETE', route: '/session', headers: { cookie: `hecate_session=${cookie.value}`, 'x-hecate-request': '1' } })

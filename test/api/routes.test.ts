@@ -9,6 +9,7 @@ const ROLE_OF: Readonly<Record<string, Role | 'none'>> = {
   'GET /events': 'viewer',
   'GET /sources': 'viewer',
   'GET /store': 'viewer',
+  'POST /samples': 'admin',
   'POST /search': 'viewer',
   'POST /search/explain': 'viewer',
   'GET /search/jobs': 'viewer',
