@@ -40,7 +40,7 @@ const NewToken = TokenSettings.extend({
     .describe('the secret, such as that of a Splunk token; a random UUID where it is missing'),
 })
 
-const MadeToken = TokenView.extend({ token: z.string().describe('the secret; this is the one time that it is shown') }).meta({ id: 'MadeToken' })
+export const MadeToken = TokenView.extend({ token: z.string().describe('the secret; this is the one time that it is shown') }).meta({ id: 'MadeToken' })
 
 const TokenPatch = z.strictObject({
   enabled: enabled.unwrap().optional(),

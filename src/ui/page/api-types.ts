@@ -7,11 +7,13 @@ import type { DetectionView, Preview as DetectionPreview, RunView, Slot } from '
 import type { LedgerSlot as LedgerSlotSchema } from '../../api/ledger.js'
 import type { Problem as ProblemSchema } from '../../api/problem.js'
 import type { EvidenceFinding as EvidenceFindingSchema, RiskObject as RiskObjectSchema, RiskPosting as RiskPostingSchema } from '../../api/risk.js'
+import type { SentSample as SentSampleSchema } from '../../api/samples.js'
 import type { SessionView } from '../../api/session.js'
 import type { JobView } from '../../api/search-jobs.js'
 import type { SearchExplanation as SearchExplanationSchema, SearchReply as SearchReplySchema } from '../../api/search.js'
 import type { Source as SourceSchema } from '../../api/sources.js'
 import type { Preview as SuppressionPreviewSchema, SuppressionHistoryEntry as SuppressionHistoryEntrySchema, SuppressionView } from '../../api/suppressions.js'
+import type { MadeToken as MadeTokenSchema, TokenView } from '../../api/tokens.js'
 import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
 export type { Event } from '../../event.js'
 export type { ProcessNode, ProcessTree } from '../../process.js'
@@ -50,12 +52,15 @@ export type Run = z.infer<typeof RunView>
 export type SearchExplanation = z.infer<typeof SearchExplanationSchema>
 export type SearchJob = z.infer<typeof JobView>
 export type SearchReply = Omit<z.infer<typeof SearchReplySchema>, 'rows'> & { readonly rows: readonly Row[] }
+export type SentSample = z.infer<typeof SentSampleSchema>
 export type Severity = z.infer<typeof SeveritySchema>
 export type SlotOf = z.infer<typeof Slot>
 export type Source = z.infer<typeof SourceSchema>
 export type Suppression = z.infer<typeof SuppressionView>
 export type SuppressionHistoryEntry = z.infer<typeof SuppressionHistoryEntrySchema>
 export type SuppressionPreview = z.infer<typeof SuppressionPreviewSchema>
+export type MadeToken = z.infer<typeof MadeTokenSchema>
+export type Token = TokenView
 
 /** Who is signed in. */
 export type Session = z.infer<typeof SessionView>

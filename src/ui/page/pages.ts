@@ -8,6 +8,7 @@ import { HomePage } from './pages/home.js'
 import { SearchPage } from './pages/search.js'
 import { RiskPage } from './pages/risk.js'
 import { SuppressionsPage } from './pages/suppressions.js'
+import { SourcesPage } from './pages/sources.js'
 import { PATHS } from './paths.js'
 
 export interface PageProps {
@@ -33,5 +34,6 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.search, title: 'Search', component: SearchPage, key: 's' },
   { path: PATHS.risk, title: 'Risk objects', component: RiskPage, key: 'r' },
   { path: PATHS.suppressions, title: 'Suppressions', component: SuppressionsPage, key: 'u' },
+  { path: PATHS.sources, title: 'Sources', component: SourcesPage, key: 'o' },
   { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
 ]

@@ -4,10 +4,10 @@ import { useRouter } from '../router.js'
 
 export interface Option { readonly value: string, readonly label: string }
 
-/** A filter is a member of the address's query of the same name; `several` may have many values. */
+/** A filter is a member of the address's query of the same name; `several` may have many values. `none` says what it is without one: any. */
 export type Filter =
   | { readonly kind: 'text', readonly name: string, readonly label: string, readonly placeholder?: string }
-  | { readonly kind: 'one' | 'several', readonly name: string, readonly label: string, readonly options: readonly Option[] }
+  | { readonly kind: 'one' | 'several', readonly name: string, readonly label: string, readonly options: readonly Option[], readonly none?: string }
 
 /** What the list is narrowed by. The address has it, so that a link leads to the same list; another filter begins at the first page. */
 export function FilterBar ({ filters, also = [] }: { filters: readonly Filter[], also?: readonly string[] }) {
@@ -28,7 +28,7 @@ export function FilterBar ({ filters, also = [] }: { filters: readonly Filter[],
             <label key={filter.name} class='field'>
               <span>{filter.label}</span>
               <select value={query.get(filter.name) ?? ''} onChange={event => set(filter.name, event.currentTarget.value === '' ? null : event.currentTarget.value)}>
-                <option value=''>any</option>
+                <option value=''>{filter.none ?? 'any'}</option>
                 {filter.options.map(({ value, label }) => <option key={value} value={value}>{label}</option>)}
               </select>
             </label>

@@ -1,12 +1,14 @@
-import { useMemo } from 'preact/hooks'
-import type { Coverage, CoverageLine, CoverageSlot, Finding, LedgerSlot, PageOf, RiskObject, Severity, Source } from '../api-types.js'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { Coverage, CoverageLine, CoverageSlot, Event, Finding, LedgerSlot, PageOf, RiskObject, Severity, Source } from '../api-types.js'
 import { SEVERITIES, SeverityBadge } from '../components/badge.js'
 import { Card } from '../components/card.js'
 import { Chart } from '../components/chart.js'
 import { DataTable } from '../components/data-table.js'
-import { EmptyState } from '../components/empty-state.js'
+import { EmptyState, Loading } from '../components/empty-state.js'
+import { Welcome } from '../components/welcome.js'
 import type { QueryState } from '../query.js'
 import { useQuery } from '../query.js'
+import { sourceName } from '../source.js'
 import { countOf, numberText, Visible, words } from '../text.js'
 import { durationText, Time, timeText, useNow } from '../time.js'
 import { usePreferences } from '../preferences.js'
@@ -22,8 +24,25 @@ const MAX_SILENT = 10
 
 type Counts = Readonly<Record<Severity, PageOf<Finding>>>
 
-/** Are we watching, and what was found? */
+/** How soon the page sees the first event. */
+const FIRST_EVENT_MS = 2_000
+
+/** Are we watching, and what was found? Before there is anything to watch: how it gets here. */
 export function HomePage () {
+  const [hasEvents, setHasEvents] = useState(false)
+  const { value, error, refresh } = useQuery<PageOf<Event>>('/events', { query: { limit: 1 }, ...hasEvents ? {} : { pollMs: FIRST_EVENT_MS } })
+  useEffect(() => { if (value !== undefined && value.items.length > 0) setHasEvents(true) }, [value])
+  return (
+    <>
+      <h1>Home</h1>
+      {hasEvents || (value === undefined ? error !== null : value.items.length > 0)
+        ? <Overview />
+        : value === undefined ? <Loading /> : <Welcome error={error} onRetry={refresh} />}
+    </>
+  )
+}
+
+function Overview () {
   const critical = useOpen('critical')
   const high = useOpen('high')
   const medium = useOpen('medium')
@@ -43,7 +62,6 @@ export function HomePage () {
 
   return (
     <>
-      <h1>Home</h1>
       <Answer counts={counts} sources={sources.value} silent={silent.value} coverage={coverage.value} owed={owed.value} failed={failed.value} />
       <div class='tiles'>
         {SEVERITIES.map(severity => (
@@ -214,13 +232,11 @@ function Ingest ({ page: { items, total, next_cursor: more } }: { page: PageOf<S
   )
 }
 
-const nameOf = ({ node_name: node, cluster_name: cluster, sourcetype, index }: Source): string => [node, cluster, sourcetype, index].filter(one => one !== null).join(' · ') || 'all others'
-
 function Silent ({ page: { items: silent, total = 0 } }: { page: PageOf<Source> }) {
   if (silent.length === 0) return <EmptyState title='No source is silent' />
   return (
     <ul class='lines'>
-      {silent.map((source, n) => <li key={n}><span class='cut'><Visible text={nameOf(source)} /></span><Time at={source.last_arrival} relative='only' /></li>)}
+      {silent.map((source, n) => <li key={n}><span class='cut'><Visible text={sourceName(source)} /></span><Time at={source.last_arrival} relative='only' /></li>)}
       {total > silent.length && <li class='muted'>and {countOf(total - silent.length, 'other')}</li>}
     </ul>
   )
