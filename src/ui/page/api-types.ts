@@ -17,7 +17,7 @@ import type { MadeToken as MadeTokenSchema, TokenView } from '../../api/tokens.j
 import type { Disposition as DispositionSchema, FindingDetail as FindingDetailSchema, FindingHistoryEntry as HistoryEntrySchema, FindingStatus as FindingStatusSchema, Severity as SeveritySchema } from '../../finding.js'
 export type { Event } from '../../event.js'
 export type { ProcessNode, ProcessTree } from '../../process.js'
-export type { Finding, FindingChange, FindingRevision } from '../../finding.js'
+export type { Finding, FindingChange, FindingRevision, SeenBefore } from '../../finding.js'
 
 /** A page of a list. */
 export interface PageOf<T> {

@@ -18,6 +18,7 @@ t.test('The page of a finding', { skip }, async t => {
     await t.test(`has nothing that axe takes for serious, ${look.theme}, ${look.width} px`, async t => {
       const { page, context, faults } = await open(path, look)
       await page.locator('.tree').waitFor()
+      await page.getByRole('region', { name: 'Seen before', exact: true }).locator('.seen').waitFor()
       await settle(page)
       await shoot(page, `finding-${look.theme}-${look.width}`)
       t.strictSame(await seriousFaults(page), [])
@@ -40,6 +41,24 @@ t.test('The page of a finding', { skip }, async t => {
     t.equal(await tree.locator('li.crosses > .border-mark').first().innerText(), '▚ from the container to the host')
     await page.getByRole('region', { name: /^Evidence/ }).locator('summary').first().click()
     await page.getByRole('region', { name: /^Event \d+/ }).first().getByText('"process_exec"').waitFor()
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('says how often its command lines and risk objects were seen before', async t => {
+    const ls = watch.log.find(event => JSON.stringify(event).includes('"arguments":"-la /"'))!
+    await watch.send(['2026-02-20T10:00:00Z', '2026-03-05T10:00:00Z'].map((time, n) => ({ ...ls, time, node_name: `node-of-old-${n}` })))
+    const { page, context, faults } = await open(path)
+    const region = page.getByRole('region', { name: 'Seen before', exact: true })
+    const row = region.locator('.seen li', { hasText: '/bin/ls -la /' })
+    await row.waitFor()
+    t.equal(await row.locator('p').last().innerText(), '2 events on 1 pod and 2 nodes, from 2026-02-20 10:00 to 2026-03-05 10:00')
+    t.equal(await region.locator('.seen li', { hasText: '/usr/bin/nsenter --target 1' }).locator('p').last().innerText(), 'not in that time')
+    const [object] = finding!.risk.objects
+    await region.locator('p', { hasText: object!.value }).filter({ hasText: /had (no|\d+) findings? before/ }).first().waitFor()
+    await region.scrollIntoViewIfNeeded()
+    await shoot(page, 'finding-seen-before-light-1280')
+    t.strictSame(await seriousFaults(page), [])
     t.strictSame(faults, [])
     await context.close()
   })

@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import type { Event, Finding, FindingChange, FindingDetail, FindingRevision, HistoryEntry, PageOf, ProcessTree as Tree, RiskObject, RiskPosting } from '../api-types.js'
+import type { Event, Finding, FindingChange, FindingDetail, FindingRevision, HistoryEntry, PageOf, ProcessTree as Tree, RiskObject, RiskPosting, SeenBefore as Seen } from '../api-types.js'
 import { toUrl, useApi } from '../api.js'
 import { Badge, SeverityBadge, StatusBadge } from '../components/badge.js'
 import { Code, CopyButton, Json } from '../components/code.js'
 import { EmptyState, ErrorState, Loading } from '../components/empty-state.js'
 import { ProcessTree } from '../components/process-tree.js'
+import { SeenBefore } from '../components/seen-before.js'
 import { SuppressDialog } from '../components/suppress-dialog.js'
 import { useToast } from '../components/toast.js'
 import { TriageDialog } from '../components/triage-dialog.js'
@@ -26,10 +27,11 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
   const path = `/findings/${encodeURIComponent(id)}`
   const state = useQuery<FindingDetail>(path)
   const tree = useQuery<Tree>(`${path}/process-tree`)
+  const seen = useQuery<Seen>(`${path}/seen-before`)
   const revisions = useQuery<PageOf<FindingRevision>>(`${path}/revisions`, { query: { limit: 100 } })
   const history = useQuery<PageOf<HistoryEntry>>(`${path}/history`, { query: { limit: 200 } })
   const refresh = () => {
-    for (const one of [state, tree, revisions, history]) one.refresh()
+    for (const one of [state, tree, seen, revisions, history]) one.refresh()
   }
   const [isChanged, setChanged] = useState(false)
   useFindingStream({ ...state.value === undefined ? {} : { detection: state.value.detection.id }, throttled: 'include', suppressed: 'include' }, {
@@ -49,6 +51,7 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
         <div class='stack'>
           <Part title='What was done'><Commands finding={finding} /></Part>
           <Part title='Process tree'><Asked state={tree}>{value => value.nodes.length === 0 ? <EmptyState title='No process is known'>{value.events_gone ? 'The contributing events are stored no more.' : 'The contributing events tell of none.'}</EmptyState> : <ProcessTree tree={value} />}</Asked></Part>
+          <Part title='Seen before'><Asked state={seen}>{value => <SeenBefore seen={value} />}</Asked></Part>
           <Part title={`Evidence${finding.evidence === null ? '' : `: ${countOf(finding.evidence.event_count, 'event')}`}`}><EvidenceEvents finding={finding} /></Part>
           {finding.drilldown_searches.length > 0 && <Part title='Searches of the detection'><Searches finding={finding} /></Part>}
           <Part title='Row'><Json value={finding.result} label='The row of the search' /></Part>
