@@ -47,7 +47,7 @@ function targetOf ({ params }: FastifyRequest): string | null {
   return id ?? name ?? null
 }
 
-const AuditEntryView = z.object({
+export const AuditEntryView = z.object({
   id: z.number().int().describe('grows in the order of writing'),
   at: z.string(),
   by: z.string().nullable().describe('name of the API key, or of the user who ran a command; null: nobody that is known'),

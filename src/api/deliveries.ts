@@ -16,7 +16,7 @@ export interface DeliveryRouteDeps {
   readonly time: TimeContext
 }
 
-const DeliveryView = z.object({
+export const DeliveryView = z.object({
   id: z.string().describe('the key by which the target tells a second try from a second message'),
   target: z.string(),
   what: z.enum(NOTICE_KINDS).describe('what became of the finding'),
@@ -30,7 +30,7 @@ const DeliveryView = z.object({
   ended_at: z.string().nullable().describe('when it was delivered or given up'),
 }).meta({ id: 'Delivery' })
 
-const Target = z.object({
+export const Target = z.object({
   name: z.string(),
   type: z.enum(['webhook', 'slack', 'splunk']).nullable().describe('null: the configuration has no such target any more'),
   origin: z.string().nullable().describe('scheme, host and port of its URL; the rest may be a secret'),
@@ -43,7 +43,7 @@ const Target = z.object({
   last_sent_at: z.string().nullable().describe('since the server started'),
 }).meta({ id: 'Target' })
 
-const TestResult = z.object({
+export const TestResult = z.object({
   succeeded: z.boolean(),
   status: z.number().int().nullable().describe('null where there was no answer'),
   elapsed_ms: z.number().int().nullable(),

@@ -26,7 +26,7 @@ const KeyView = z.object({
 }).meta({ id: 'Key' })
 export type KeyView = z.infer<typeof KeyView>
 
-const MadeKey = KeyView.extend({ key: z.string().describe('the secret; this is the one time that it is shown') }).meta({ id: 'MadeKey' })
+export const MadeKey = KeyView.extend({ key: z.string().describe('the secret; this is the one time that it is shown') }).meta({ id: 'MadeKey' })
 
 const Expiry = TimeInput.describe(`when it ends, such as +90d; ${MAX_KEY_DAYS} days from now at most`)
 

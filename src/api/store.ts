@@ -22,13 +22,15 @@ const DiskSpace = z.object({
   full: z.boolean().describe('whether events are refused for lack of space'),
 })
 
+export const StoreView = z.object({ partitions: z.array(Partition).describe('oldest first'), disk: DiskSpace })
+
 /** GET /store: what the events are in. */
 export async function storeRoutes (app: FastifyInstance, { events, disk }: { events: EventStore, disk: Pick<Disk, 'state'> }) {
   app.withTypeProvider<ZodTypeProvider>().get('/store', {
     schema: {
       summary: 'The files of the events, and the disk that they are on',
       tags: ['events'],
-      response: { 200: z.object({ partitions: z.array(Partition).describe('oldest first'), disk: DiskSpace }), ...problemReplies },
+      response: { 200: StoreView, ...problemReplies },
     },
   }, async () => {
     const { freeBytes, reserveBytes, isFull } = disk.state()

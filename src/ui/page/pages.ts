@@ -6,6 +6,7 @@ import { FindingPage } from './pages/finding.js'
 import { FindingsPage } from './pages/findings.js'
 import { HomePage } from './pages/home.js'
 import { SearchPage } from './pages/search.js'
+import { OperationsPage } from './pages/operations.js'
 import { RiskPage } from './pages/risk.js'
 import { SuppressionsPage } from './pages/suppressions.js'
 import { SourcesPage } from './pages/sources.js'
@@ -35,5 +36,6 @@ export const PAGES: readonly Page[] = [
   { path: PATHS.risk, title: 'Risk objects', component: RiskPage, key: 'r' },
   { path: PATHS.suppressions, title: 'Suppressions', component: SuppressionsPage, key: 'u' },
   { path: PATHS.sources, title: 'Sources', component: SourcesPage, key: 'o' },
+  { path: PATHS.operations, title: 'Operations', component: OperationsPage, key: 'm' },
   { path: PATHS.docs, title: 'API', component: DocsPage, key: 'p' },
 ]

@@ -37,3 +37,11 @@ export function words (name: string): string {
 export function numberText (value: number): string {
   return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2 })
 }
+
+const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+
+/** `1.5 GB`: of a thousand each, as sizes in the configuration are. */
+export function bytesText (bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${numberText(bytes / 1000 ** power)} ${BYTE_UNITS[power]}`
+}

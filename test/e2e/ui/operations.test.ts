@@ -1,0 +1,155 @@
+import t from 'tap'
+import type { Backup, Delivery, Key, PageOf } from '../../../src/ui/page/api-types.js'
+import { ANALYST_KEY, tempDir, VIEWER_KEY } from '../../fixtures/app.js'
+import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { withoutChromium } from '../../fixtures/clients.js'
+import { notifyOf, openReceiver } from '../../fixtures/receiver.js'
+
+t.setTimeout(900_000) // a browser on a machine that may be busy
+
+const skip = withoutChromium()
+
+const HOSTILE = '<img src=x onerror=alert(1)>\u202e'
+
+const TABS = ['deliveries', 'ledger', 'store', 'backups', 'keys', 'audit'] as const
+
+t.test('Operations', { skip }, async t => {
+  const answers = { status: 400 }
+  const receiver = await openReceiver(t, (_request, response) => {
+    response.statusCode = answers.status
+    response.end(HOSTILE)
+  })
+  const backupDir = tempDir(t)
+  const watch = await startWatch(t, [], config => ({
+    ...config,
+    data: { ...config.data, backup_dir: backupDir },
+    notify: notifyOf(t, [{ name: 'pager', type: 'webhook', url: receiver.url, max_tries: 1 }]),
+  }))
+  const { open } = await openBrowser(t, watch)
+  const dead = () => watch.api<PageOf<Delivery>>('/deliveries?state=dead')
+  // Each that is given up is followed by a pause, so that the clock has to go on.
+  await watch.until(async () => {
+    watch.clock.set(new Date(watch.clock.now() + 60_000).toISOString())
+    return [await dead(), await watch.api<PageOf<Delivery>>('/deliveries?state=pending')] as const
+  }, ([given, pending]) => given.items.length >= 3 && pending.items.length === 0)
+
+  await t.test('say how targets do; what was given up is sent again or dropped, and a target is tested', async t => {
+    const { page, context, faults } = await open('/operations')
+    await settle(page)
+    const targets = page.getByRole('region', { name: 'Targets', exact: true }).last()
+    t.match(await targets.innerText(), /pager[^]*fails/)
+    await targets.getByRole('button', { name: 'Test' }).click()
+    const tested = page.getByRole('dialog', { name: 'Test of pager' })
+    await tested.getByText('it failed').waitFor()
+    t.match(await tested.innerText(), /status 400/)
+    t.match(await tested.innerText(), /<img src=x onerror=alert\(1\)>/, 'hostile text is text')
+    t.equal(await page.locator('main img, dialog img').count(), 0)
+    await page.keyboard.press('Escape')
+
+    await page.getByLabel('State').selectOption('dead')
+    await page.waitForURL(/state=dead/)
+    await settle(page)
+    const before = (await dead()).items.length
+    await page.getByRole('button', { name: 'Drop', exact: true }).first().click()
+    await page.getByRole('dialog', { name: 'Drop the delivery' }).getByRole('button', { name: 'Drop' }).click()
+    await watch.until(dead, ({ items }) => items.length === before - 1)
+
+    answers.status = 200
+    await page.getByRole('button', { name: 'Send again', exact: true }).first().click()
+    await watch.until(() => {
+      watch.clock.set(new Date(watch.clock.now() + 1_000).toISOString()) // it looks once in a while
+      return watch.api<PageOf<Delivery>>('/deliveries?state=delivered')
+    }, ({ items }) => items.length >= 1)
+    await page.getByRole('button', { name: /^Drop those given up/ }).click()
+    await page.getByRole('dialog', { name: 'Drop what was given up' }).getByRole('button', { name: /^Drop \d/ }).click()
+    await watch.until(dead, ({ items }) => items.length === 0)
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('show a key’s secret once, change it and revoke it; keys of the configuration say so', async t => {
+    const { page, context, faults } = await open('/operations?tab=keys')
+    await settle(page)
+    t.equal(await page.getByText('set in the configuration: api.keys').count(), 3)
+    await page.keyboard.press('n')
+    const dialog = page.getByRole('dialog', { name: 'New key' })
+    await dialog.getByLabel('Name').fill('a-script')
+    await dialog.getByLabel(/^Role/).selectOption('analyst')
+    await dialog.getByLabel('Expires').selectOption('7')
+    await dialog.getByRole('button', { name: 'Make it' }).click()
+    const made = page.getByRole('dialog', { name: 'The key a-script' })
+    const secret = (await made.getByRole('region', { name: 'Key' }).innerText()).trim()
+    t.ok(await made.getByRole('button', { name: 'Copy: Key' }).isVisible())
+    await shoot(page, 'operations-key-light-1280')
+    const ask = () => fetch(`${watch.url}/api/v1/session`, { headers: { authorization: `Bearer ${secret}` } })
+    t.match(await (await ask()).json(), { name: 'a-script', role: 'analyst' })
+    await made.getByRole('button', { name: 'It is kept' }).click()
+    t.notOk((await page.locator('body').innerText()).includes(secret), 'shown once')
+
+    await page.getByRole('button', { name: 'Disable' }).click()
+    await page.getByText('disabled', { exact: true }).waitFor()
+    t.equal((await ask()).status, 401)
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('dialog').getByLabel(/^Role/).selectOption('viewer')
+    await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+    await watch.until(() => watch.api<Key>('/keys/a-script'), ({ role }) => role === 'viewer')
+    await page.getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('dialog', { name: 'Revoke the key' }).getByRole('button', { name: 'Revoke' }).click()
+    await watch.until(() => watch.api<PageOf<Key>>('/keys'), ({ items }) => items.length === 3)
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('begin a backup, list partitions, and say in the audit log who did what', async t => {
+    const { page, context, faults } = await open('/operations?tab=backups')
+    await page.getByText('There is no backup').waitFor()
+    await page.getByRole('button', { name: 'Begin a backup' }).click()
+    const { items: [backup] } = await watch.until(() => watch.api<PageOf<Backup>>('/backups'), ({ items }) => items[0]?.state === 'succeeded')
+    await page.reload()
+    await page.getByText(backup!.id).waitFor()
+    await page.getByText('succeeded', { exact: true }).waitFor()
+
+    await page.keyboard.press('3')
+    await page.waitForURL(/tab=store/)
+    await settle(page)
+    t.match(await page.getByRole('region', { name: 'Partitions', exact: true }).last().innerText(), /2026-03-10/)
+
+    await page.goto('/operations?tab=audit&action=key.add')
+    await settle(page)
+    const row = page.getByRole('region', { name: 'Audit log', exact: true }).last().locator('tbody tr')
+    t.equal(await row.count(), 1)
+    t.match(await row.innerText(), /ada[^]*key\.add[^]*a-script[^]*done/)
+    await row.locator('summary').click()
+    t.match(await row.innerText(), /"role": "analyst"/)
+    t.strictSame(faults, [])
+    await context.close()
+  })
+
+  await t.test('offer what the role may do', async t => {
+    for (const [key, mayNot] of [[ANALYST_KEY, ['Test', 'Drop']], [VIEWER_KEY, ['Test', 'Drop', 'Send again']]] as const) {
+      const { page, context } = await open('/operations', { key })
+      await settle(page)
+      t.strictSame(await page.getByRole('navigation', { name: 'Parts' }).getByRole('link').allInnerTexts(), ['Deliveries', 'Owed and failed', 'Store', 'Backups'])
+      for (const name of mayNot) t.equal(await page.getByRole('button', { name, exact: true }).count(), 0, name)
+      await page.goto('/operations?tab=backups')
+      await settle(page)
+      t.equal(await page.getByRole('button', { name: 'Begin a backup' }).count(), 0)
+      await context.close()
+    }
+  })
+
+  for (const look of LOOKS) {
+    await t.test(`have nothing that axe takes for serious: ${look.theme}, ${look.width} px`, async t => {
+      const { page, context, faults } = await open('/', look)
+      for (const tab of TABS) {
+        await page.goto(`/operations?tab=${tab}`)
+        await settle(page)
+        await shoot(page, `operations-${tab}-${look.theme}-${look.width}`)
+        t.strictSame(await seriousFaults(page), [], tab)
+        t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `nothing is wider than the window: ${tab}`)
+      }
+      t.strictSame(faults, [])
+      await context.close()
+    })
+  }
+})
