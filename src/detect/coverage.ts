@@ -188,6 +188,7 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
   let settledUs = window.earliestUs
   let coveredUs = 0
   let last: Edge | null = null
+  let isPassed = false // what went from the ledger
   let endUs = -Infinity // of the windows on the schedule so far
 
   function clip ({ earliestUs, latestUs }: Window): Window {
@@ -238,7 +239,7 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
   }
 
   /** Between the windows before and one that begins only behind them. */
-  function explainHole (edge: Edge, { earliestUs }: Window): void {
+  function explainHole (edge: Edge, { earliestUs }: Pick<Window, 'earliestUs'>): void {
     const before = last ?? begin(edge, earliestUs)
     if (before !== null && earliestUs > endUs) claim(causeBetween(before, edge), { earliestUs: endUs, latestUs: earliestUs })
   }
@@ -255,14 +256,33 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     return isFirst ? null : { slotMs: first!.from_ms, definitionHash: hash }
   }
 
-  /** What went is not known to be covered, nor to be not: there it is what the slots that were kept say, and nothing else. From its end on all is there again. */
-  function passRemoved ({ earliest_us: earliestUs, latest_us: latestUs, slot_ms: slotMs, definition_hash: definitionHash }: RemovedSlots): void {
-    claim('not_kept', { earliestUs, latestUs })
-    if (slotMs === null || definitionHash === null) return
-    const edge = { slotMs, definitionHash }
-    begin(edge, earliestUs)
+  /**
+   * Goes on behind what went from the ledger, of which the slots that were kept say what they know and nothing else. Those before the first one that went are all there; what is between them and it is explained as ever.
+   * From its end on all is there again.
+   */
+  function passRemoved (): void {
+    if (removed?.slot_ms == null || isPassed) return
+    isPassed = true
+    const edge = { slotMs: removed.slot_ms, definitionHash: removed.definition_hash! }
+    explainHole(dueAfter(last?.slotMs ?? -Infinity) ?? edge, { earliestUs: removed.earliest_us })
     last = edge
-    endUs = Math.max(endUs, latestUs)
+    endUs = Math.max(endUs, removed.latest_us)
+  }
+
+  /** Whether a slot is behind the first one that went. The first slot that is told may have others before it, which are of no account. */
+  function isBehindRemoved ({ slotMs, window: { earliestUs } }: CoverageSlot): boolean {
+    if (removed?.slot_ms == null) return false
+    return slotMs > removed.slot_ms || earliestUs >= removed.earliest_us || (last !== null && (dueAfter(last.slotMs)?.slotMs ?? Infinity) < slotMs)
+  }
+
+  /** The next slot that came due by the periods, be it in the ledger or not. */
+  function dueAfter (afterMs: number): Edge | null {
+    for (const { from_ms: fromMs, to_ms: toMs, definition_hash: definitionHash } of periods) {
+      if (definitionHash === null || (toMs ?? nowMs) <= afterMs) continue
+      const slotMs = schedule(definitionHash).nextSlot(Math.max(fromMs, afterMs))
+      if (slotMs <= (toMs ?? nowMs)) return { slotMs, definitionHash }
+    }
+    return null
   }
 
   function causeBetween (before: Edge, after: Edge): GapCause {
@@ -313,7 +333,7 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
     claims = Object.fromEntries(GAP_CAUSES.map(cause => [cause, claims[cause].filter(isLeft)])) as Record<GapCause, Gap[]>
   }
 
-  if (removed !== undefined) passRemoved(removed)
+  if (removed !== undefined) claim('not_kept', { earliestUs: removed.earliest_us, latestUs: removed.latest_us })
 
   return {
     /** No slot that is still to come has a window that begins before a time: what is before that need not be kept. */
@@ -329,7 +349,8 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
       if (touches) count(slot)
       account(slot)
       if (slot.origin !== 'schedule') return
-      if (removed?.slot_ms != null && slot.slotMs < removed.slot_ms) { // what is around it went
+      if (isBehindRemoved(slot)) passRemoved()
+      if (last !== null && slot.slotMs < last.slotMs) { // what is around it went
         endUs = Math.max(endUs, slot.window.latestUs)
         return
       }
@@ -338,6 +359,7 @@ export function openCoverage (window: Window, context: CoverageContext & { reado
       endUs = Math.max(endUs, slot.window.latestUs)
     },
     finish (): Coverage {
+      passRemoved()
       explainRest()
       settle(window.latestUs)
       const { gaps, moreGaps, byCause } = sink.end()

@@ -322,5 +322,13 @@ t.test('where slots went because of their age all else is as it was, and there i
       const isRight = cause === before[i] || (isIn && (cause === 'not_kept' || (before[i] === null && ['failed', 'owed', 'data_dropped', 'waived'].includes(cause!))))
       if (!isRight) throw new Error(`${new Date(timeUs / 1000).toISOString()} is ${cause ?? 'covered'} and was ${before[i] ?? 'covered'}; ${JSON.stringify(removed)}`)
     })
-  }), { numRuns: Number(process.env.RUNS ?? 150) })
+  }), {
+    numRuns: Number(process.env.RUNS ?? 150),
+    examples: [
+      // The first definition was replaced before its first slot, whose window begins earlier than those of the slots that went.
+      [{ changes: [[0, DAILY], [1, HOURLY], [57_600, null]], outcomes: [undefined], others: [], dropped: [], timeZone: 'UTC', nowMinutes: 0, range: [0, 1] }, 901],
+      // A slot stays before the first one that went, with a hole between their windows.
+      [{ changes: [[0, HOURLY], [3_600, { ...SHORT, cron: '15 */3 * * *' }], [18_900, null]], outcomes: [{ state: 'owed' }, undefined], others: [], dropped: [], timeZone: 'Europe/Berlin', nowMinutes: 0, range: [0, 661] }, 136],
+    ],
+  })
 })
