@@ -42,6 +42,7 @@ import { searchJobRoutes } from './api/search-jobs.js'
 import { searchRoutes } from './api/search.js'
 import { sessionRoutes } from './api/session.js'
 import { sourceRoutes } from './api/sources.js'
+import type { StoreRouteDeps } from './api/store.js'
 import { storeRoutes } from './api/store.js'
 import type { SuppressionRouteDeps } from './api/suppressions.js'
 import { suppressionRoutes } from './api/suppressions.js'
@@ -62,7 +63,7 @@ import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 import { ui } from './ui/ui.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, AuditRouteDeps, Omit<AuthDeps, 'time' | 'audit'> {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, AuditRouteDeps, Pick<StoreRouteDeps, 'retention'>, Omit<AuthDeps, 'time' | 'audit'> {
   readonly tokens: Tokens
   readonly backups: Backups
   readonly sources: Sources

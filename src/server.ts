@@ -360,6 +360,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     acks,
     budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_BYTES_ALONE),
     disk,
+    retention: config.data,
     registry,
     hecMetrics: openHecMetrics(registry, { acks, now: clock.now }),
     maxBodyBytes: config.hec.max_body_bytes,

@@ -435,6 +435,28 @@ t.test('a damaged partition is logged once, counted, shown and makes the server 
   t.match(await search.json(), { rows: [{ count: 1 }], warnings: ['the partition 2026-03-09 is damaged: its events are not searched'] })
 })
 
+t.test('GET /store says what is kept for how long, as it is in force, and what of it is taken', async t => {
+  const dataDir = tempDir(t)
+  const first = await openServer(configOf(dataDir), { clock: handClock('2026-03-09T12:00:00Z'), log, version: '0' })
+  const { url } = await first.start()
+  await sendWith(url, TOKEN)
+  const { partitions, retention } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[], retention: object }
+  const days = 86_400
+  t.ok(partitions[0]!.bytes > 0)
+  t.strictSame(retention, { events_seconds: 30 * days, max_bytes: 50e9, bytes: partitions[0]!.bytes, findings_seconds: 730 * days, ledger_seconds: 730 * days, audit_seconds: 730 * days }, 'the defaults')
+  await first.close()
+
+  const { data } = loadConfig({ env: {}, cwd: '/', flags: { 'data.dir': dataDir, 'data.retention': '12h', 'data.max_bytes': '2GiB', 'data.findings_retention': '100d', 'data.ledger_retention': '90d', 'data.audit_retention': '1d', 'data.reserve_bytes': '0' } })
+  writeFileSync(join(dataDir, 'events', '2026-03-09.db'), 'x'.repeat(5000)) // what is damaged does not go, and counts in no limit
+  const second = await openServer({ ...configOf(dataDir), data }, { clock: handClock('2026-03-09T13:00:00Z'), log, version: '0' })
+  t.teardown(() => second.close())
+  const { url: again } = await second.start()
+  t.match(await getJson(again, '/api/v1/store'), {
+    disk: { reserve_bytes: 0, full: false },
+    retention: { events_seconds: days / 2, max_bytes: 2 ** 31, bytes: 0, findings_seconds: 100 * days, ledger_seconds: 90 * days, audit_seconds: days },
+  })
+})
+
 t.test('what came is counted every five seconds, silence is looked for every ten; a full disk makes nobody silent, and a stop loses no count', async t => {
   const config = configOf(tempDir(t))
   let bavail = 1e12

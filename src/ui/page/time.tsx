@@ -69,3 +69,15 @@ export function Time ({ at, relative = 'hint', precision = 'seconds' }: { at: nu
     </time>
   )
 }
+
+/** From a time to another, with the day said once where it is the same. */
+export function TimeSpan ({ from, to }: { from: number | string, to: number | string }) {
+  const { zone } = usePreferences()
+  const [fromText, toText] = [from, to].map(at => timeText(toMs(at), zone, 'minutes'))
+  return (
+    <span>
+      <Time at={from} relative='none' precision='minutes' /> –{' '}
+      {fromText!.slice(0, 10) === toText!.slice(0, 10) ? <time class='time' dateTime={new Date(toMs(to)).toISOString()}>{toText!.slice(11)}</time> : <Time at={to} relative='none' precision='minutes' />}
+    </span>
+  )
+}

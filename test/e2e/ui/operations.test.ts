@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { Backup, Delivery, Key, PageOf } from '../../../src/ui/page/api-types.js'
+import type { Backup, Delivery, Key, LedgerSlot, PageOf } from '../../../src/ui/page/api-types.js'
 import { ANALYST_KEY, tempDir, VIEWER_KEY } from '../../fixtures/app.js'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 import { notifyOf, openReceiver } from '../../fixtures/receiver.js'
 
@@ -113,6 +113,9 @@ t.test('Operations', { skip }, async t => {
     await page.waitForURL(/tab=store/)
     await settle(page)
     t.match(await page.getByRole('region', { name: 'Partitions', exact: true }).last().innerText(), /2026-03-10/)
+    const limits = page.getByRole('region', { name: 'Limits', exact: true })
+    t.match(await limits.innerText(), /30 d[^]*the oldest day, 2026-03-10, goes in 30 d[^]*Events, by size nearest[^]*up to 50 GB[^]*kB are taken[^]*Audit log[^]*730 d/)
+    t.equal(await limits.getByRole('meter').count(), 2)
 
     await page.goto('/operations?tab=audit&action=key.add')
     await settle(page)
@@ -123,6 +126,49 @@ t.test('Operations', { skip }, async t => {
     t.match(await row.innerText(), /"role": "analyst"/)
     t.strictSame(faults, [])
     await context.close()
+  })
+
+  await t.test('have owed and failed slots waived, with a reason, by those who may', async t => {
+    const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+    const sent: unknown[] = []
+    let slots = ['2026-03-10T11:00:00.000Z', '2026-03-10T12:00:00.000Z']
+    await page.route(/\/ledger\?/, async route => { // nothing of the watch is owed
+      const { items: [slot] } = await watch.api<PageOf<LedgerSlot>>(`/ledger?detection=${ESCAPE}&limit=1`)
+      const state = new URL(route.request().url()).searchParams.get('state')
+      await route.fulfill({ json: { items: state === 'owed' ? [] : slots.map(scheduled => ({ ...slot, scheduled_time: scheduled, state, error: HOSTILE, tries: 3 })), next_cursor: null } })
+    })
+    await page.route('**/waivers', async route => {
+      sent.push([new URL(route.request().url()).pathname, route.request().postDataJSON()])
+      slots = slots.slice(1)
+      await route.fulfill({ json: { waived: 1 } })
+    })
+    await page.goto('/operations?tab=ledger')
+    const failed = page.getByRole('region', { name: 'Failed', exact: true }).last()
+    await failed.getByRole('button', { name: 'Waive…' }).first().click()
+    const dialog = page.getByRole('dialog', { name: 'Waive' })
+    t.match(await dialog.innerText(), new RegExp(`${ESCAPE}[^]*2026-03-10 11:00:00`))
+    t.ok(await dialog.getByRole('button', { name: 'Waive' }).isDisabled(), 'not without a reason')
+    await dialog.getByLabel('Reason').fill('  the node was rebuilt ')
+    await shoot(page, 'operations-waive-light-1280')
+    await dialog.getByRole('button', { name: 'Waive' }).click()
+    await page.getByText('1 slot waived').waitFor()
+    await page.waitForFunction(() => [...document.querySelectorAll('button')].filter(({ textContent }) => textContent === 'Waive…').length === 1)
+    t.strictSame(sent, [[`/api/v1/detections/${ESCAPE}/waivers`, { scheduled_time: '2026-03-10T11:00:00.000Z', reason: 'the node was rebuilt' }]])
+    t.equal(await page.locator('main img').count(), 0, 'hostile text is text')
+    await page.unrouteAll({ behavior: 'ignoreErrors' }) // the page polls
+    t.strictSame(faults, [])
+    await context.close()
+
+    const viewer = await open('/', { key: VIEWER_KEY })
+    await viewer.page.route(/\/ledger\?/, async route => {
+      const { items } = await watch.api<PageOf<LedgerSlot>>(`/ledger?detection=${ESCAPE}&limit=1`)
+      await route.fulfill({ json: { items, next_cursor: null } })
+    })
+    await viewer.page.goto('/operations?tab=ledger')
+    await viewer.page.getByRole('link', { name: ESCAPE }).first().waitFor()
+    t.equal(await viewer.page.getByRole('button', { name: 'Waive…' }).count(), 0)
+    await viewer.page.unrouteAll({ behavior: 'ignoreErrors' })
+    await viewer.context.close()
   })
 
   await t.test('offer what the role may do', async t => {

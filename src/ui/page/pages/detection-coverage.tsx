@@ -1,12 +1,13 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
 import type { Coverage, CoverageGap, CoverageSlot } from '../api-types.js'
-import { isAbort, messageOf, useApi } from '../api.js'
+import { useApi } from '../api.js'
 import { Section } from '../components/card.js'
 import { CopyButton } from '../components/code.js'
 import { DataTable } from '../components/data-table.js'
-import { Dialog } from '../components/dialog.js'
 import { EmptyState, ErrorState, Loading } from '../components/empty-state.js'
 import { useToast } from '../components/toast.js'
+import type { Stretch } from '../components/waive-dialog.js'
+import { WaiveDialog } from '../components/waive-dialog.js'
 import { usePreferences } from '../preferences.js'
 import { useAsked } from '../query.js'
 import { useRouter } from '../router.js'
@@ -67,7 +68,7 @@ export function CoverageCard ({ id, mayWrite }: { id: string, mayWrite: boolean 
             <Gaps coverage={read.coverage} mayWrite={mayWrite} onWaive={gap => setWaive(waivable(gap, read.slots))} />
           </>
           )}
-      {waive !== null && <WaiveDialog id={id} stretch={waive} onClose={() => setWaive(null)} onDone={() => { setWaive(null); state.refresh() }} />}
+      {waive !== null && <WaiveDialog detection={id} stretch={waive} onClose={() => setWaive(null)} onDone={() => { setWaive(null); state.refresh() }} />}
     </Section>
   )
 }
@@ -218,31 +219,5 @@ function Gaps ({ coverage: { gaps = [], more_gaps: more = 0 }, mayWrite, onWaive
       />
       {more > 0 && <p class='muted small-text'>{countOf(more, 'gap')} more are not listed.</p>}
     </details>
-  )
-}
-
-type Stretch = { readonly scheduled_time: string } | { readonly earliest: string, readonly latest: string }
-
-/** Slots that are not to be run; coverage tells who said so, and why. */
-function WaiveDialog ({ id, stretch, onClose, onDone }: { id: string, stretch: Stretch, onClose: () => void, onDone: () => void }) {
-  const api = useApi()
-  const { tell } = useToast()
-  const [reason, setReason] = useState('')
-  const [error, setError] = useState<unknown>(null)
-  const submit = async () => {
-    try {
-      const { waived } = await api.post<{ waived: number }>(`/detections/${encodeURIComponent(id)}/waivers`, { ...stretch, reason: reason.trim() })
-      tell(`${countOf(waived, 'slot')} waived`)
-      onDone()
-    } catch (problem) {
-      if (!isAbort(problem)) setError(problem)
-    }
-  }
-  return (
-    <Dialog title='Waive' onClose={onClose} onSubmit={() => { submit() }} actions={<><button type='button' onClick={onClose}>Cancel</button><button type='submit' class='primary' disabled={reason.trim() === ''}>Waive</button></>}>
-      <p>{'scheduled_time' in stretch ? <>The slot <Time at={stretch.scheduled_time} relative='none' /></> : <>Owed and failed slots from <Time at={stretch.earliest} relative='none' /> to <Time at={stretch.latest} relative='none' /></>} will not be run. The window stays a gap, with your name and reason.</p>
-      <label class='field'><span>Reason</span><input required maxLength={1000} value={reason} onInput={event => setReason(event.currentTarget.value)} /></label>
-      {error !== null && <p class='error-text pre-line' role='alert'>{messageOf(error)}</p>}
-    </Dialog>
   )
 }
