@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parse as parseCsv } from 'csv-parse/sync'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { toCsvLine } from '../../src/api/csv.js'
 import { toCodeSpan } from '../../src/api/markdown.js'

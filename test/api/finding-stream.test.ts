@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Finding } from '../../src/finding.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { Finding } from '../../src/finding.js'

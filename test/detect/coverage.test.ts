@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { Coverage, GapCause } from '../../src/detect/coverage.js'
 import { GAP_CAUSES, MAX_GAPS } from '../../src/detect/coverage.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { fillDrilldowns } from '../../src/detect/drill-down.js'
 import { compileSearch, toKnowledge } from '../../src/detect/search.js'

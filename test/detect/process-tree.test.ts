@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { findProcessTree, TREE_BOUNDS } from '../../src/detect/process-tree.js'
 import { inOrder, openProcesses } from '../../src/detect/processes.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { EnvelopeRules, ParsedEvent } from '../../src/envelope/envelope.js'
 import { parseBody, readStored } from '../../src/envelope/envelope.js'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { openGenerator } from '../../bench/generator.js'
 import type { Projector } from '../../src/envelope/projection.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { openScanner } from '../../src/envelope/scan.js'
 import type { ParsedEnvelope } from '../../src/envelope/split.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { ConfiguredFields } from '../../src/fields/field-tables.js'
 import { buildFieldTables, BUILT_IN_TABLES, dataModelSourcetypes } from '../../src/fields/field-tables.js'

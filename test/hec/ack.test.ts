@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { TestApp } from '../fixtures/app.js'
 import { openAcks } from '../../src/hec/ack.js'

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import { ACK_TOKEN, FILLING_TOKEN, OTHER_TOKEN, QUERY_TOKEN, TOKEN } from '../fixtures/app.js'
 import type { Bytes, Member, Part, Sending } from './model.js'
 import { OWN_TIMES, utf8 } from './model.js'

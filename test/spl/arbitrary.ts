@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import type { Scalar, Value } from '../../src/spl/row.js'
 
 /** Characters that comparisons, folding, escapes and orders tend to get wrong. */

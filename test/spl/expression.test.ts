@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { parseSearch } from '../../src/spl/parse.js'
 import type { Value } from '../../src/spl/row.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { compileWildcard, foldCase } from '../../src/spl/match.js'
 import { anyText } from './arbitrary.js'

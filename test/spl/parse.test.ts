@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { SplError } from '../../src/spl/errors.js'
 import { NO_KNOWLEDGE } from '../../src/spl/knowledge.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { Predicate } from '../../src/spl/ast.js'
 import { parseSearch } from '../../src/spl/parse.js'

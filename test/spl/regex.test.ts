@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { compileBacktracking } from '../../src/spl/regex/backtrack.js'
 import { compileLinear } from '../../src/spl/regex/linear.js'

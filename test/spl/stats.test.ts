@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { Aggregate, StatsStage } from '../../src/spl/ast.js'
 import type { Row, Value } from '../../src/spl/row.js'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { compareScalars, compareUtf8, toNumber, toText } from '../../src/spl/value.js'
 import type { Scalar } from '../../src/spl/row.js'

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import * as fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import type { Test } from 'tap'
 import t from 'tap'
 import { openLogCutter } from '../../src/envelope/log.js'

@@ -1,7 +1,7 @@
 import { closeSync, cpSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Value } from '../../src/event.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import { Encoder } from '@toondepauw/node-zstd'
 import t from 'tap'
 import type { Test } from 'tap'

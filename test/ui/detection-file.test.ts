@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
-import fc from 'fast-check'
+import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { loadFile } from '../../src/detect/load.js'
 import { toDetectionFile, toFileName } from '../../src/ui/page/detection-file.js'
