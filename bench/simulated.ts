@@ -32,8 +32,8 @@ export const DETECTIONS: readonly Simulated[] = [
   { id: 'hourly', search: byBin('5m', '| where commands>=2'), otherSearch: '', shapes: [{ cron: '0 * * * *', earliest: '-70m@m', latest: '-10m@m' }], isSteady: true },
   { id: 'daily', search: byBin('1h', '| where commands>=3'), otherSearch: '', shapes: [{ cron: '10 0 * * *', earliest: '-1d@d', latest: '@d' }], isSteady: true },
   { id: 'single', search: byBin('10m', '| where commands=1'), otherSearch: byBin('10m', '| where commands=1 AND pod_name!="pod-1"'), shapes: [{ cron: '*/20 * * * *', earliest: '-30m@m', latest: '-10m@m' }, { cron: '0 * * * *', earliest: '-70m@m', latest: '-10m@m' }], isSteady: false },
-  { id: 'overlapping', search: byBin('5m', '| where commands>=2'), otherSearch: byBin('5m', '| where commands>=2 AND count>=3'), shapes: [{ cron: '*/30 * * * *', earliest: '-60m@m', latest: '@m' }, { cron: '15 */2 * * *', earliest: '-4h@m', latest: '-15m@m' }], isSteady: false },
-  { id: 'timeless', search: `${base} | stats count values(process_name) AS process_name BY pod_name | where count>=2`, otherSearch: `${base} pod_name=pod-2 | stats count`, shapes: [{ cron: '30 */6 * * *', earliest: '-6h@h', latest: '@h' }, { cron: '0 */3 * * *', earliest: '-3h@h', latest: '@h' }], isSteady: false },
+  { id: 'overlapping', search: byBin('5m', '| where commands=2'), otherSearch: byBin('5m', '| where commands>=2 AND count>=3'), shapes: [{ cron: '*/30 * * * *', earliest: '-60m@m', latest: '@m' }, { cron: '15 */2 * * *', earliest: '-4h@m', latest: '-15m@m' }], isSteady: false },
+  { id: 'timeless', search: `${base} | stats count values(process_name) AS process_name BY pod_name | where count>=2`, otherSearch: `${base} pod_name=pod-2 | stats count`, shapes: [{ cron: '30 */6 * * *', earliest: '-6h@h', latest: '@h' }, { cron: '0 */3 * * *', earliest: '-5h@h', latest: '@h' }], isSteady: false },
 ]
 
 /** As it stands: which of its shapes it has, and what is in its file. */

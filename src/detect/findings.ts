@@ -4,7 +4,7 @@ import type { Window } from '../event.js'
 import { toMicroseconds, toRfc3339, toSeconds } from '../event.js'
 import type { FindingBody, RiskObjectValue } from '../finding.js'
 import { severityOf } from '../finding.js'
-import type { SearchPlan } from '../spl/plan.js'
+import type { Identity, SearchPlan } from '../spl/plan.js'
 import type { Row, Scalar, Value } from '../spl/row.js'
 import { toScalars, toText } from '../spl/value.js'
 
@@ -30,18 +30,57 @@ export function toFindings (definition: Definition, plan: SearchPlan, rows: read
 
 /**
  * What makes a row of a later run the same finding: the event, or the BY values of the last stats. The slot is part of it
- * where the row has no time, where there is no BY, and where the window cuts the row's bin, so that its halves are apart.
+ * where the row has no time that it was grouped by, where there is no BY, and where the window cuts the row's bin, so that its halves are apart.
  */
 function keyOf ({ identity, binSeconds }: SearchPlan, row: Row, slotMs: number, window: Window): string {
   if (identity.kind === 'event') return JSON.stringify(['event', row.origin.map(textOf)])
   const time = row.values.get('_time')
-  const needsSlot = identity.kind === 'none' || typeof time !== 'number' || (binSeconds !== null && isCut(time, binSeconds, window))
+  const needsSlot = !isGroupedByTime(identity) || typeof time !== 'number' || (binSeconds !== null && isCut(time, binSeconds, window))
   return JSON.stringify(['by', row.origin.map(textOf), ...(needsSlot ? [slotMs] : [])])
+}
+
+function isGroupedByTime (identity: Identity): boolean {
+  return identity.kind === 'by' && identity.fields.some(({ name }) => name === '_time')
 }
 
 function isCut (time: number, binSeconds: number, { earliestUs, latestUs }: Window): boolean {
   const startUs = toMicroseconds(time)
   return startUs < earliestUs || startUs + toMicroseconds(binSeconds) > latestUs
+}
+
+const DAY_SECONDS = 86_400
+
+/**
+ * Of a slot's window, the part whose rows are the same findings in any window, so that the newest slot speaks for all, and the parts whose rows have the slot in their key. Bins of days
+ * begin at a midnight that isn't known here: with them both may be said of a part.
+ */
+export function partsOf ({ identity, binSeconds, columns }: SearchPlan, window: Window): { shared: Window | null, own: readonly Window[] } {
+  if (identity.kind === 'event') return { shared: window, own: [] }
+  if (!isGroupedByTime(identity) || columns?.includes('_time') === false) return { shared: null, own: [window] }
+  if (binSeconds === null) return { shared: window, own: [] }
+  const { earliestUs, latestUs } = window
+  const spanUs = toMicroseconds(binSeconds)
+  const isOfDays = binSeconds % DAY_SECONDS === 0
+  const firstUs = isOfDays ? earliestUs + spanUs : -floorTo(-earliestUs, spanUs)
+  const lastUs = isOfDays ? latestUs - spanUs : floorTo(latestUs, spanUs)
+  if (firstUs >= lastUs) return { shared: isOfDays ? window : null, own: [window] }
+  const ends = [{ earliestUs, latestUs: firstUs }, { earliestUs: lastUs, latestUs }]
+  return { shared: isOfDays ? window : { earliestUs: firstUs, latestUs: lastUs }, own: ends.filter(({ earliestUs, latestUs }) => earliestUs < latestUs) }
+}
+
+/**
+ * Which findings a run over a window speaks for, beside those of its own slot: such as other windows have given too, whose rows hang on events that are all in this one. They are gone where it does
+ * not give them. Null: for none.
+ */
+export function spokenForBy (plan: SearchPlan, window: Window): ((finding: FindingBody) => boolean) | null {
+  const { isLocal, identity, columns, binSeconds } = plan
+  if (!isLocal || !isGroupedByTime(identity) || columns?.includes('_time') === false) return null
+  const isWhole = ({ time }: FindingBody, within: Window) => binSeconds === null || !isCut(time, binSeconds, within)
+  return finding => isWhole(finding, window) && isWhole(finding, { earliestUs: toMicroseconds(Date.parse(finding.window.earliest) / 1000), latestUs: toMicroseconds(Date.parse(finding.window.latest) / 1000) })
+}
+
+function floorTo (us: number, spanUs: number): number {
+  return Math.floor(us / spanUs) * spanUs
 }
 
 /** Text tells values apart, as stats does (R33): 42 and "42" are one. */

@@ -5,8 +5,9 @@ import type { SearchPlan } from '../spl/plan.js'
 import { relevantPredicate } from '../spl/plan.js'
 import type { DetectionStore } from '../store/control/detections.js'
 import type { LateEvents, LedgerStore, Slot, WatchedSlot, WatchedSlots } from '../store/control/ledger.js'
-import type { ArrivalQuery, EventStore, Lack, Position } from '../store/events.js'
+import type { Arrivals, ArrivalQuery, EventStore, Lack, Position } from '../store/events.js'
 import { EVERY } from './evidence.js'
+import { partsOf } from './findings.js'
 import type { Definitions } from './definitions.js'
 import { lateDueMs } from './ledger.js'
 
@@ -37,13 +38,17 @@ export interface SweepReport {
 interface Watch {
   readonly slots: WatchedSlots
   readonly predicate: Predicate
-  /** Events from then on are left to slots that are still to come. */
+  /** Null where this version can't run it. */
+  readonly plan: SearchPlan | null
+  /** Events from then on are left to slots that are still to come, where those speak for the ones before. */
   readonly untilUs: number
+  /** No slot waits for events from then on. */
+  readonly endUs: number
 }
 
 /**
- * Looks at the events that came since the last time: the newest slot whose window holds one that its definition may see has late events. Where it is looked next
- * is kept in the transaction of what was found, so nothing is passed over and nothing is counted twice. What it costs depends on new events alone.
+ * Looks at the events that came since the last time: the newest slot whose window holds one that its definition may see has late events, and so has each whose findings there are
+ * its own. Where it is looked next is kept in the transaction of what was found, so nothing is passed over and nothing is counted twice. What it costs depends on new events alone.
  */
 export async function sweep (nowMs: number, { events, detectionStore, definitions, ledger, addLacks, signal }: SweepDeps): Promise<SweepReport> {
   const position = events.position()
@@ -57,7 +62,7 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
     after,
     position,
     queries: [
-      ...watches.map(({ predicate, untilUs }): ArrivalQuery => ({ predicate, bordersUs: [ALL_TIME.earliestUs, untilUs], fields: [] })),
+      ...watches.map(({ predicate, endUs }): ArrivalQuery => ({ predicate, bordersUs: [ALL_TIME.earliestUs, endUs], fields: [] })),
       ...needs.map(({ predicate, fields }): ArrivalQuery => ({ predicate, bordersUs: [], fields })),
     ],
     signal,
@@ -69,20 +74,30 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
   const touched = watches.filter((_, i) => looked[i]!.arrivals.length > 0).map(watch => {
     const fromUs = (detectionStore.periods(watch.slots.detection_id)[0]?.from_ms ?? nowMs) * 1000
     const goneUs = ledger.removed(watch.slots.detection_id)?.latest_us ?? -Infinity
-    return { watch, fromUs, goneUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { edgesUs: [fromUs, goneUs], untilUs: watch.untilUs }) }
+    return { watch, fromUs, goneUs, ...paint(ledger.slotsOf(watch.slots, sinceMs), { ...watch, edgesUs: [fromUs, goneUs] }) }
   })
   const found = touched.length === 0 ? [] : await events.since({ after, position, queries: touched.map(({ watch: { predicate }, bordersUs }) => ({ predicate, bordersUs, fields: [] })), signal })
-  for (const [i, { watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual }, predicate }, fromUs, goneUs, ofStretch, bordersUs }] of touched.entries()) {
+  for (const [i, { watch: { slots: { detection_id: detectionId, earliest_us: firstUs, manual }, predicate }, fromUs, goneUs, ofStretch, own, bordersUs }] of touched.entries()) {
+    const { arrivals } = found[i]!
     const bySlot = new Map<number, { slot: WatchedSlot, events: number, last: Position }>()
-    for (const { stretch, events: count, last } of found[i]!.arrivals) {
-      const slot = ofStretch[stretch]
-      if (slot == null) {
-        // Of windows before all that are waited for, or of such that went with their slots. A gap between windows is coverage's to show.
-        if (manual === 0 && bordersUs[stretch]! >= fromUs && bordersUs[stretch + 1]! <= Math.max(firstUs, goneUs)) tooLate.push({ detectionId, name: TOO_LATE, events: count })
-        continue
-      }
+    const add = (slot: WatchedSlot, { events: count, last }: Arrivals): void => {
       const known = bySlot.get(slot.slot_ms)
       bySlot.set(slot.slot_ms, { slot, events: count + (known?.events ?? 0), last: known === undefined || events.isAfter(last, known.last) ? last : known.last })
+    }
+    const taken = new Set<Arrivals>()
+    for (const { slot, start, end } of own) {
+      for (const one of arrivals) {
+        if (one.stretch < start || one.stretch >= end) continue
+        taken.add(one)
+        if (ofStretch[one.stretch] !== slot) add(slot, one)
+      }
+    }
+    for (const one of arrivals) {
+      const { stretch, events: count } = one
+      const slot = ofStretch[stretch]
+      if (slot != null) add(slot, one)
+      // Of windows before all that are waited for, or of such that went with their slots. A gap between windows is coverage's to show.
+      else if (!taken.has(one) && manual === 0 && bordersUs[stretch]! >= fromUs && bordersUs[stretch + 1]! <= Math.max(firstUs, goneUs)) tooLate.push({ detectionId, name: TOO_LATE, events: count })
     }
     for (const [slotMs, { slot, events: count, last }] of bySlot) late.push({ detectionId, slotMs, events: await unseen(detectionId, slot, predicate, { count, last }), last, dueMs: row => lateDueMs(row, nowMs) })
   }
@@ -99,13 +114,19 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
   }
 
   function toWatch (slots: WatchedSlots): Watch {
-    const { detection_id: id, definition_hash: hash, manual } = slots
-    const predicate = predicateOf(hash)
-    const period = detectionStore.openPeriod(id)
-    const lastMs = manual === 1 || period?.definition_hash !== hash ? null : ledger.lastSlot(id)
-    if (lastMs === null || period === undefined) return { slots, predicate, untilUs: slots.latest_us }
-    const { nextSlot, windowOf } = definitions.schedule(hash)
-    return { slots, predicate, untilUs: Math.min(slots.latest_us, windowOf(nextSlot(Math.max(lastMs, period.from_ms))).earliestUs) }
+    const { detection_id: id, definition_hash: hash, earliest_us: earliestUs, latest_us: latestUs } = slots
+    const plan = planOf(hash)
+    const untilUs = untilOf(slots)
+    const hasOwn = plan !== null && partsOf(plan, { earliestUs, latestUs }).own.some(own => own.latestUs > untilUs)
+    return { slots, plan, predicate: plan === null ? EVERY : relevantPredicate(plan), untilUs, endUs: hasOwn ? latestUs : untilUs }
+
+    function untilOf ({ manual }: WatchedSlots): number {
+      const period = detectionStore.openPeriod(id)
+      const lastMs = manual === 1 || period?.definition_hash !== hash ? null : ledger.lastSlot(id)
+      if (lastMs === null || period === undefined) return latestUs
+      const { nextSlot, windowOf } = definitions.schedule(hash)
+      return Math.min(latestUs, windowOf(nextSlot(Math.max(lastMs, period.from_ms))).earliestUs)
+    }
   }
 
   /** The fields that an enabled detection groups its events by: an event without one is in no row. */
@@ -115,11 +136,6 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
     const { identity } = plan
     const fields = identity.kind === 'by' ? identity.fields.filter(({ name, computed, fillers }) => !computed && fillers === undefined && name !== '_time').map(({ name }) => name) : []
     return fields.length === 0 ? null : { detectionId, predicate: relevantPredicate(plan), fields }
-  }
-
-  function predicateOf (hash: string): Predicate {
-    const plan = planOf(hash)
-    return plan === null ? EVERY : relevantPredicate(plan)
   }
 
   /** Null where this version can't run it, though the one before could. */
@@ -141,10 +157,23 @@ export async function sweep (nowMs: number, { events, detectionStore, definition
 export const TOO_LATE = 'too_late'
 export const LACKING = 'lacking:'
 
-/** Borders at `edgesUs` and at the ends of windows, and of each stretch between two the newest of the slots, which come newest first, whose window holds it; null where none does. */
-export function paint (slots: readonly WatchedSlot[], { edgesUs, untilUs }: { readonly edgesUs: readonly number[], readonly untilUs: number }): { bordersUs: readonly number[], ofStretch: readonly (WatchedSlot | null)[] } {
-  const ends = slots.flatMap(({ earliest_us: earliestUs, latest_us: latestUs }) => [earliestUs, latestUs])
-  const bordersUs = [...new Set([ALL_TIME.earliestUs, ...[...edgesUs.filter(us => us > ALL_TIME.earliestUs), ...ends].filter(us => us < untilUs), untilUs])].sort((a, b) => a - b)
+/** Stretches of time [a, b) between borders, and which slots events in them are late for. */
+interface Painted {
+  readonly bordersUs: readonly number[]
+  /** Of each stretch the newest slot that speaks for all whose window holds it; null where none does. */
+  readonly ofStretch: readonly (WatchedSlot | null)[]
+  /** The stretches from `start` on and before `end` of which a slot has findings of its own. */
+  readonly own: readonly { readonly slot: WatchedSlot, readonly start: number, readonly end: number }[]
+}
+
+/** Borders are at `edgesUs` and at the ends of what slots have alone or together; these come newest first. */
+function paint (slots: readonly WatchedSlot[], { plan, edgesUs, untilUs, endUs }: Pick<Watch, 'plan' | 'untilUs' | 'endUs'> & { readonly edgesUs: readonly number[] }): Painted {
+  const parts = slots.map(slot => {
+    const window = { earliestUs: slot.earliest_us, latestUs: slot.latest_us }
+    return { slot, ...plan === null ? { shared: window, own: [] } : partsOf(plan, window) }
+  })
+  const ends = parts.flatMap(({ shared, own }) => [...shared === null ? [] : [shared], ...own].flatMap(({ earliestUs, latestUs }) => [earliestUs, latestUs]))
+  const bordersUs = [...new Set([ALL_TIME.earliestUs, ...[...edgesUs.filter(us => us > ALL_TIME.earliestUs), ...ends, untilUs].filter(us => us < endUs), endUs])].sort((a, b) => a - b)
   const placeOf = new Map(bordersUs.map((us, place) => [us, place]))
   const ofStretch: (WatchedSlot | null)[] = new Array<WatchedSlot | null>(Math.max(0, bordersUs.length - 1)).fill(null)
   /** The next stretch from a place on that has no slot yet. */
@@ -155,14 +184,20 @@ export function paint (slots: readonly WatchedSlot[], { edgesUs, untilUs }: { re
     for (let at = place; at !== last;) [at, free[at]] = [free[at]!, last]
     return last
   }
-  for (const slot of slots) {
-    const start = placeOf.get(slot.earliest_us)
-    const end = placeOf.get(Math.min(slot.latest_us, untilUs))
+  for (const { slot, shared } of parts) {
+    if (shared === null) continue
+    const start = placeOf.get(shared.earliestUs)
+    const end = placeOf.get(Math.min(shared.latestUs, untilUs))
     if (start === undefined || end === undefined) continue
     for (let stretch = nextFree(start); stretch < end; stretch = nextFree(stretch)) {
       ofStretch[stretch] = slot
       free[stretch] = stretch + 1
     }
   }
-  return { bordersUs, ofStretch }
+  const own = parts.flatMap(({ slot, own }) => own.flatMap(({ earliestUs, latestUs }) => {
+    const start = placeOf.get(earliestUs)
+    const end = placeOf.get(Math.min(latestUs, endUs))
+    return start === undefined || end === undefined ? [] : [{ slot, start, end }]
+  }))
+  return { bordersUs, ofStretch, own }
 }

@@ -11,7 +11,7 @@ import type { RowFinding } from './findings.js'
 import { toAppearance, toChange } from './change.js'
 import { toDrillDown } from './drill-down.js'
 import { findEvidence, findLate } from './evidence.js'
-import { toFindings } from './findings.js'
+import { spokenForBy, toFindings } from './findings.js'
 import { throttleOf } from './throttling.js'
 
 /** A run that gives more rows is refused: they are no findings that anybody could read. */
@@ -71,7 +71,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
     for (const one of found) drafts.push(await toDraft(one, { slot, compiled, window, position }, deps))
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
-    }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
+    }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, speaksFor: spokenForBy(compiled.plan, window), appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
     return { run, twins, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one

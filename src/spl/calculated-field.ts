@@ -1,13 +1,11 @@
 import type { Expr } from './ast.js'
 import { SplError } from './errors.js'
+import { OF_THE_MOMENT } from './expression-fields.js'
 import { compileExpression } from './expression.js'
 import type { EvalContext, Evaluate } from './functions/function.js'
 import { Tokens, toPlainText } from './lex.js'
 import { expandMacros } from './macro.js'
 import { parseValue } from './parse-expression.js'
-
-/** What gives something else each time: of a calculated field there is one value, whenever it is looked at. */
-const OF_THE_MOMENT: ReadonlySet<string> = new Set(['now', 'time'])
 
 /** Parses the expression of a calculated field. There are no macros in it. Throws SplError. */
 export function parseCalculatedField (text: string): Expr {

@@ -17,3 +17,16 @@ export function expressionFields (expr: Expr): Set<string> {
   visit(expr)
   return fields
 }
+
+/** What gives something else each time it is asked. */
+export const OF_THE_MOMENT: ReadonlySet<string> = new Set(['now', 'time'])
+
+/** Whether an expression says the same of the same fields at any time. */
+export function isTimeless (expr: Expr): boolean {
+  switch (expr.kind) {
+    case 'string': case 'number': case 'field': return true
+    case 'unary': return isTimeless(expr.operand)
+    case 'binary': return isTimeless(expr.left) && isTimeless(expr.right)
+    case 'call': return !OF_THE_MOMENT.has(expr.name) && expr.args.every(isTimeless)
+  }
+}

@@ -1,7 +1,7 @@
 import type { Aggregate, AggregateFunction, BinStage, ForeachStage, Predicate, RenameStage, SearchStage, Span, Stage, StatsStage, Subsearch, TopStage } from './ast.js'
 import type { LookupTable } from './lookup.js'
 import { compileCapture, compileWildcard, countWildcards, fillWildcards } from './match.js'
-import { expressionFields } from './expression-fields.js'
+import { expressionFields, isTimeless } from './expression-fields.js'
 import { allOf, andTerms, isNothing, joinTerms, lacks, nothing } from './predicate.js'
 import type { Value } from './row.js'
 import { hasSubsearch, subsearchesOf } from './subsearch.js'
@@ -48,6 +48,8 @@ export interface SearchPlan {
   readonly identity: Identity
   /** Span of the last `bin` of `_time` in the search; null without one. */
   readonly binSeconds: number | null
+  /** Whether a row hangs on nothing but the events of its BY values and time: neither on others of its window nor on when it is searched for. */
+  readonly isLocal: boolean
   /** The tables that the search names, in brackets too. */
   readonly lookups: ReadonlyMap<string, LookupTable>
 }
@@ -71,6 +73,7 @@ export function planSearch (search: Subsearch, options: PlanOptions): SearchPlan
     columns: resultColumns(search.stages),
     identity: identityOf(search.stages),
     binSeconds: search.stages.filter(isTimeBin).at(-1)?.spanSeconds ?? null,
+    isLocal: search.stages.every(isLocal),
     lookups: new Map([...options.lookups ?? []].filter(([name]) => names.has(name))),
   }
 }
@@ -318,6 +321,36 @@ function identityField (name: string, before: readonly Stage[]): IdentityField {
   // What is filled before it is aggregated, and then grouped again, is no event's value any more.
   const computed = before.some((stage, index) => mayChange(stage, name) || (firstFill >= 0 && index > firstFill && isGrouping(stage)))
   return { name, computed, ...(fillers.length > 0 && !computed ? { fillers } : {}) }
+}
+
+function isLocal (stage: Stage): boolean {
+  if (mayChange(stage, '_time') || subsearchesOf(stage).length > 0) return false
+  switch (stage.kind) {
+    case 'stats': return stage.by.includes('_time')
+    case 'where': return isTimeless(stage.expr)
+    case 'eval':
+    case 'foreach': return stage.assignments.every(({ expr }) => isTimeless(expr))
+    case 'sort': return stage.count === 0
+    case 'search':
+    case 'bin':
+    case 'table':
+    case 'fields':
+    case 'rename':
+    case 'convert':
+    case 'fillnull':
+    case 'lookup':
+    case 'mvexpand':
+    case 'makemv':
+    case 'nomv':
+    case 'addtotals':
+    case 'replace':
+    case 'regex':
+    case 'rex':
+    case 'sed':
+    case 'spath':
+    case 'reverse': return true
+    default: return false
+  }
 }
 
 function resultColumns (stages: readonly Stage[]): readonly string[] | null {

@@ -171,7 +171,7 @@ t.test('who keeps something of findings is told which are suppressed, and of one
   const commit = (score: number, id: string) => findings.commitRun({
     id, detection_id: 'a_rule', slot_ms: 0, definition_hash: '', status: 'succeeded', position, earliest_us: 0, latest_us: 1, started_ms: 0, finished_ms: 1, row_count: 1, scanned_events: 1, error: null, warnings: [],
   }, {
-    position, isShort: false, backfill: undefined, isAfter: () => false,
+    position, isShort: false, backfill: undefined, isAfter: () => false, speaksFor: null,
     drafts: [{ id: 'f', body: body(score), evidence: null, change: null, throttle: null }],
     slot: { position: null, late_due_ms: null } as never,
     appearance: () => { throw new Error('nothing is gone') },

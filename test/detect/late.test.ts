@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import type { LoadedDetection } from '../../src/detect/load.js'
+import { readSecurityContent } from '../../src/detect/security-content.js'
 import type { Finding, FindingRevision } from '../../src/finding.js'
 import type { RunRecord } from '../../src/store/control/findings.js'
 import { bearer, openTestEvents, post, tempDir, testApp } from '../fixtures/app.js'
@@ -176,4 +178,82 @@ t.test('an event without a field that a detection groups by is counted', async t
 
   t.match(lacking.filter(({ events }) => events > 0), [{ detectionId: LITERAL, field: 'cluster_name', events: 1 }])
   t.match(server.ledgerStore.detectionCounts().filter(({ events }) => events > 0), [{ detection_id: LITERAL, name: 'lacking:cluster_name', events: 1 }])
+})
+
+/** A server that has run one search at 11:00 and 12:00 over windows that overlap; `between` are events that come at 11:20. */
+async function openOverlapping (t: Test, search: string, window: { readonly earliest: string, readonly latest: string }, first: readonly string[], between: readonly string[] = []) {
+  let nowMs = at('10:30:00')
+  const id = 'overlapping'
+  const text = JSON.stringify({ name: id, id: '00000000-0000-4000-8000-000000000000', version: 1, type: 'TTP', description: id, search, tags: {} })
+  const files: LoadedDetection[] = [{ file: `${id}.yml`, id, ...readSecurityContent(id, text) }]
+  const server = await testApp(t, { now: () => nowMs, files })
+  const schedule = { cron: '0 * * * *', ...window }
+  t.equal((await server.app.inject({ method: 'PATCH', url: `/api/v1/detections/${id}`, headers: bearer, payload: { enabled: true, schedule } })).statusCode, 200)
+  server.ledger.complete(nowMs)
+  const goTo = async (time: string) => {
+    nowMs = at(time)
+    while (await server.ledger.turn(nowMs) <= nowMs);
+  }
+  const send = async (...envelopes: readonly string[]) => t.equal((await post(server, envelopes.join(''))).statusCode, 200)
+  const sweep = () => server.sweep(nowMs)
+  const results = async () => {
+    const { items } = (await server.app.inject({ url: '/api/v1/findings', headers: bearer })).json() as { items: Finding[] }
+    return items.map(({ window: { latest }, revision, gone_at: goneAt, result }): unknown[] => [latest.slice(11, 16), revision, goneAt === null, (result as { n: number }).n]).sort()
+  }
+  await send(...first)
+  await goTo('11:00:00')
+  await goTo('11:20:00')
+  if (between.length > 0) await send(...between)
+  await goTo('12:00:00')
+  return { goTo, send, sweep, results }
+}
+
+const EXEC = 'search sourcetype="cisco:isovalent:processExec"'
+
+t.test('where each slot has findings of its own, each whose window holds a late event is evaluated again', async t => {
+  for (const [what, search] of [
+    ['without a time', `${EXEC} | stats count AS n BY pod_name`],
+    ['without BY', `${EXEC} | stats count AS n`],
+    ['grouped by a time that is shown no more', `${EXEC} | bin _time span=1h | stats count AS n BY pod_name _time | fields - _time`],
+    ['with a time that it was not grouped by', `${EXEC} | stats count AS n max(_time) AS _time BY pod_name`],
+  ] as const) {
+    const server = await openOverlapping(t, search, { earliest: '-2h@h', latest: '@h' }, [toEnvelope({ ...nsenter, time: '2026-03-10T10:06:00Z' })])
+    t.strictSame(await server.results(), [['11:00', 1, true, 1], ['12:00', 1, true, 1]], what)
+
+    await server.goTo('12:20:00')
+    await server.send(command('/usr/bin/ps', '10:06:30.000'))
+    t.match(await server.sweep(), { late: 2 }, what)
+    await server.goTo('12:40:00')
+
+    t.strictSame(await server.results(), [['11:00', 2, true, 2], ['12:00', 2, true, 2]], what)
+  }
+})
+
+t.test('where windows cut bins, each slot that has a half of one is evaluated again for an event in it, and of whole ones the newest', async t => {
+  const server = await openOverlapping(t, `${EXEC} | bin _time span=30m | stats count AS n BY pod_name _time`, { earliest: '-100m', latest: '@h' }, [toEnvelope({ ...nsenter, time: '2026-03-10T10:25:00Z' }), toEnvelope({ ...nsenter, time: '2026-03-10T10:35:00Z' })])
+  t.strictSame(await server.results(), [['11:00', 1, true, 1], ['11:00', 1, true, 1], ['12:00', 1, true, 1]], 'two bins, and of one of them a half')
+
+  await server.goTo('12:20:00')
+  await server.send(command('/usr/bin/ps', '10:36:30.000'))
+  t.match(await server.sweep(), { late: 1 })
+  await server.goTo('12:40:00')
+  t.strictSame(await server.results(), [['11:00', 1, true, 1], ['12:00', 1, true, 1], ['12:00', 2, true, 2]], 'the newest speaks for both')
+
+  await server.send(command('/usr/bin/ps', '10:26:30.000'))
+  t.match(await server.sweep(), { late: 2 })
+  await server.goTo('12:50:00')
+  t.strictSame(await server.results(), [['11:00', 2, true, 2], ['12:00', 2, true, 2], ['12:00', 2, true, 2]], 'the half and the whole')
+})
+
+t.test('a finding is gone where a newer window holds all that its row hangs on and does not give it; where a row hangs on its window, it stays', async t => {
+  const byBin = `${EXEC} | bin _time span=30m | stats dc(process_name) AS n BY pod_name _time`
+  for (const [search, isThere] of [
+    [`${byBin} | where n=1`, false],
+    [`${byBin} | where n=1 AND _time < now()`, true],
+    [`${byBin} | eventstats count AS rows | where n=1`, true],
+    [`${byBin} | where n=1 | head 1`, true],
+  ] as const) {
+    const server = await openOverlapping(t, search, { earliest: '-2h@h', latest: '@h' }, [toEnvelope({ ...nsenter, time: '2026-03-10T10:06:00Z' })], [command('/usr/bin/ps', '10:07:00.000')])
+    t.strictSame(await server.results(), [['11:00', isThere ? 1 : 2, isThere, 1]], search)
+  }
 })

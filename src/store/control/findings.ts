@@ -76,6 +76,8 @@ export interface RunOutcome {
   readonly isShort: boolean
   readonly backfill: RunOfBackfill | undefined
   readonly isAfter: (a: Position, b: Position) => boolean
+  /** Which findings of the window that the definition gave, in whatever slot, are gone where this run does not give them; null for none. */
+  readonly speaksFor: ((finding: FindingBody) => boolean) | null
   /** What is said of a finding whose row is gone, or there again. */
   readonly appearance: (row: 'gone' | 'back', definitionHashBefore: string | null) => FindingChange
 }
@@ -145,6 +147,8 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const selectLast = db.prepare<[string], { body: string, definition_hash: string | null }>('SELECT body, definition_hash FROM finding LEFT JOIN run ON run.id = run_id WHERE finding.id = ?')
   // uses finding_detection_id_slot_ms_idx
   const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
+  // uses finding_detection_id_time_us_idx
+  const selectOfTimes = db.prepare<[string, number, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND time_us >= ? AND time_us < ? AND gone_ms IS NULL')
   const insert = db.prepare(`
     INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by, suppressed_by)
     VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by, @suppressed_by)
@@ -276,15 +280,22 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     for (const listener of listeners) listener(finding, { what, nowMs, before: before === undefined ? undefined : toWorkflow(before) })
   }
 
-  /** Marks findings of the slot that the run gave no more; gives how many. They are kept, a person may have worked on them. */
-  function markGone (run: RunRecord, { position, drafts, isAfter, appearance }: RunOutcome): number {
+  /** Marks findings of the slot, and others that the run speaks for, that it gave no more; gives how many. They are kept, a person may have worked on them. */
+  function markGone (run: RunRecord, { position, drafts, slot, isAfter, speaksFor, appearance }: RunOutcome): number {
     const given = new Set(drafts.map(({ id }) => id))
-    const gone = selectOfSlot.all(run.detection_id, run.slot_ms).filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
+    const ofSlot = slot.position === null ? [] : selectOfSlot.all(run.detection_id, run.slot_ms)
+    const ofOthers = speaksFor === null
+      ? []
+      : selectOfTimes.all(run.detection_id, run.earliest_us, run.latest_us).filter(({ id, slot_ms: slotMs, body }) => {
+        if (slotMs === null || slotMs === run.slot_ms || given.has(id)) return false
+        return speaksFor(JSON.parse(body) as FindingBody) && selectLast.get(id)?.definition_hash === run.definition_hash
+      })
+    const gone = [...ofSlot, ...ofOthers].filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
     for (const before of gone) {
       const { id, revision, time_us, suppressed_by, body } = before
       const { risk: { score } } = JSON.parse(body) as FindingBody
       const row = {
-        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: run.slot_ms, gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
+        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: Math.max(run.slot_ms, before.slot_ms ?? 0), gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
         change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
       }
       revise.run(row)
@@ -317,7 +328,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       const record = { ...run, ...counts }
       for (const draft of drafts) counts[write(draft, record, outcome)]++
       // A window that has lost events gives no row that they made, which says nothing of the row.
-      if (slot.position !== null && !isShort) counts.gone = markGone(record, outcome)
+      if (!isShort) counts.gone = markGone(record, outcome)
       const counted = { ...run, ...counts }
       insertRun.run(toRunRow(counted))
       doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
