@@ -5,9 +5,9 @@ import { ErrorState, Loading } from './empty-state.js'
 export interface Link { readonly to: string, readonly text: string }
 
 /** A part of a page that has its own request: one that fails leaves the others. */
-export function Card<T> ({ title, wide = false, state, link, children }: { title: string, wide?: boolean, state: QueryState<T>, link?: Link, children: (value: T) => ComponentChildren }) {
+export function Card<T> ({ title, wide = false, state, link, actions, children }: { title: string, wide?: boolean, state: QueryState<T>, link?: Link, actions?: ComponentChildren, children: (value: T) => ComponentChildren }) {
   return (
-    <Section title={title} wide={wide} {...link === undefined ? {} : { actions: <a href={link.to}>{link.text}</a> }}>
+    <Section title={title} wide={wide} actions={link === undefined ? actions : <a href={link.to}>{link.text}</a>}>
       {state.error !== null && <ErrorState error={state.error} onRetry={() => state.refresh()} />}
       {state.value !== undefined ? children(state.value) : state.error === null && <Loading />}
     </Section>

@@ -48,7 +48,7 @@ export function Chart ({ label, times, series, height = 180, onSelect }: ChartPr
         x: { range: (_plot, min, max) => [min, max + barSeconds] },
         y: { range: (_plot, _min, max) => [0, Math.max(max * 1.05, 1)] },
       },
-      axes: [{ ...axis, values: axisTimes(zone) }, { ...axis, size: 44 }],
+      axes: [{ ...axis, values: axisTimes(zone) }, { ...axis, size: 44, space: 20 }],
       series: [{}, ...series.map(({ label: name, color, kind }): UPlot.Series => ({
         label: name,
         stroke: colorOf(color),

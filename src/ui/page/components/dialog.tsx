@@ -20,6 +20,8 @@ export function Dialog ({ title, onClose, onSubmit, actions, size = 'small', chi
     const dialog = ref.current!
     const before = document.activeElement
     if (!dialog.open) dialog.showModal()
+    // The browser begins at the first button, which closes: what is to be filled in is more likely what is wanted.
+    if (document.activeElement?.closest('.dialog-frame > header') !== null) dialog.querySelector<HTMLElement>('.dialog-body :is(input, select, textarea)')?.focus()
     return () => {
       dialog.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

@@ -176,7 +176,7 @@ function SlotFacts ({ id, slot, mayWrite, onWaive, onRan }: { id: string, slot: 
   return (
     <div class='slot-facts' role='region' aria-label='The slot that is chosen' aria-live='polite'>
       <h3>Slot <Time at={slot.scheduled_time} precision='minutes' /></h3>
-      <dl class='facts columns'>
+      <dl class='pairs'>
         <div><dt>State</dt><dd>{words(state)}{slot.origin === 'schedule' ? '' : ` (${slot.origin})`}</dd></div>
         <div><dt>Window</dt><dd><Time at={window.earliest} relative='none' /> – <Time at={window.latest} relative='none' /></dd></div>
         <div><dt>Rows</dt><dd>{slot.row_count?.toLocaleString('en') ?? '–'}</dd></div>

@@ -20,11 +20,12 @@ export function Runs ({ id }: { id: string }) {
       {({ items, next_cursor: more }) => items.length === 0
         ? <EmptyState title='It has not run yet' />
         : (
-          <>
+          <div class='runs'>
             <DataTable
               label='Runs' rows={items} rowKey={run => run.id} {...items.length > 100 ? { rowHeight: { table: 34, card: 150 } } : {}}
               columns={[
-                { key: 'slot', title: 'Slot', width: '12rem', render: run => <Time at={run.scheduled_time} precision='minutes' /> },
+                { key: 'slot', title: 'Slot', width: '10rem', render: run => <Time at={run.scheduled_time} relative='none' precision='minutes' /> },
+                { key: 'began', title: 'Began', width: '13rem', render: run => <Time at={run.started_at} /> },
                 { key: 'status', title: 'Status', width: '6.5rem', render: run => <Badge tone={run.status === 'failed' ? 'bad' : 'good'}>{run.status}</Badge> },
                 { key: 'rows', title: 'Rows', width: '4.5rem', align: 'right', render: run => run.row_count.toLocaleString('en') },
                 { key: 'findings', title: 'Findings', render: run => <FindingsOf run={run} /> },
@@ -35,7 +36,7 @@ export function Runs ({ id }: { id: string }) {
             {more !== null && (SIZES[size + 1] === undefined
               ? <p class='muted small-text'>Older runs are in the API: GET /api/v1/detections/{id}/runs.</p>
               : <button type='button' class='quiet' onClick={() => setSize(size + 1)}>Show up to {SIZES[size + 1]!.toLocaleString('en')}</button>)}
-          </>
+          </div>
           )}
     </Card>
   )

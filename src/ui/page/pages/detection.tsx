@@ -130,7 +130,7 @@ function ScheduleSection ({ detection: { schedule, origins, enabled, next_run: n
   const setting = (title: string, value: string, origin: keyof typeof origins) => <div><dt>{title}</dt><dd><code><Visible text={value} /></code> <span class='origin'>{ORIGINS[origins[origin]]}</span></dd></div>
   return (
     <Section title='Schedule'>
-      <dl class='facts'>
+      <dl class='pairs'>
         {setting('Runs', enabled ? 'enabled' : 'disabled', 'enabled')}
         {setting('Cron', schedule.cron, 'cron')}
         {setting('From', schedule.earliest, 'earliest')}

@@ -79,7 +79,7 @@ export function DetectionsPage () {
                         { key: 'state', title: 'State', width: '7rem', render: one => <DetectionState detection={one} /> },
                         { key: 'runs', title: 'Last runs', width: '9.5rem', render: one => <LastRuns id={one.id} /> },
                         { key: 'next', title: 'Next run', width: '6.5rem', render: ({ next_run: next }) => next === null ? <span class='muted'>none</span> : <Time at={next} relative='only' /> },
-                        { key: 'findings', title: `Findings, ${DAYS} d`, width: '8rem', align: 'right', render: one => <FindingCount id={one.id} /> },
+                        { key: 'findings', title: `Findings, ${DAYS} d`, cardLabel: 'Findings', width: '8rem', align: 'right', render: one => <FindingCount id={one.id} /> },
                         { key: 'noise', title: 'Noise', width: '7.5rem', align: 'right', render: one => <Noise id={one.id} /> },
                         { key: 'backlog', title: 'Backlog', width: '8rem', align: 'right', render: one => <Backlog counts={backlog.get(one.id)} error={owed.error ?? failed.error} /> },
                       ]}
@@ -98,7 +98,8 @@ function NameCell ({ detection: { id, name, type, errors, backfill_offer: offer 
   return (
     <div class='detection-name'>
       <a href={detectionPath(id)}><Visible text={name ?? id} /></a>
-      <span class='muted small-text'>{type !== null && <>{type} · </>}<code><Visible text={id} /></code>{offer !== null && <> · <a href={`${detectionPath(id)}#backfills`}>backfill offered</a></>}</span>
+      <span class='muted small-text cut' title={id}>{type !== null && <>{type} · </>}<code><Visible text={id} /></code></span>
+      {offer !== null && <a class='small-text' href={`${detectionPath(id)}#backfills`}>backfill offered</a>}
       {error !== undefined && <span class='error-text small-text cut' title={error.message}>{error.line}:{error.column} <Visible text={error.message.split('\n')[0]!} /></span>}
     </div>
   )

@@ -13,6 +13,7 @@ import { TriageDialog } from '../components/triage-dialog.js'
 import { useKeys } from '../keys.js'
 import type { PageProps } from '../pages.js'
 import { PATHS } from '../paths.js'
+import { useNarrow } from '../preferences.js'
 import type { QueryState } from '../query.js'
 import { useQuery } from '../query.js'
 import { useRouter } from '../router.js'
@@ -34,12 +35,14 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
     for (const one of [state, tree, seen, revisions, history]) one.refresh()
   }
   const [isChanged, setChanged] = useState(false)
+  const isNarrow = useNarrow()
   useFindingStream({ ...state.value === undefined ? {} : { detection: state.value.detection.id }, throttled: 'include', suppressed: 'include' }, {
     on (_kind, finding) { if (finding.id === id && state.value !== undefined && finding.etag !== state.value.etag) setChanged(true) },
     onReset: () => setChanged(true),
   })
   if (state.value === undefined) return state.error === null ? <Loading what='Loading the finding' /> : <><h1>Finding</h1><ErrorState error={state.error} onRetry={() => state.refresh()} /></>
   const finding = state.value
+  const about = <><Part title='Facts'><Facts finding={finding} /></Part><Part title='Risk'><RiskOf finding={finding} /></Part></>
   return (
     <>
       <p class='crumbs'><a href='/findings'>Findings</a></p>
@@ -50,6 +53,7 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
       <div class='finding-grid'>
         <div class='stack'>
           <Part title='What was done'><Commands finding={finding} /></Part>
+          {isNarrow && about}
           <Part title='Process tree'><Asked state={tree}>{value => value.nodes.length === 0 ? <EmptyState title='No process is known'>{value.events_gone ? 'The contributing events are stored no more.' : 'The contributing events tell of none.'}</EmptyState> : <ProcessTree tree={value} />}</Asked></Part>
           <Part title='Seen before'><Asked state={seen}>{value => <SeenBefore seen={value} />}</Asked></Part>
           <Part title={`Evidence${finding.evidence === null ? '' : `: ${countOf(finding.evidence.event_count, 'event')}`}`}><EvidenceEvents finding={finding} /></Part>
@@ -58,8 +62,7 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
           <Part title='Revisions'><Asked state={revisions}>{page => <Revisions page={page} />}</Asked></Part>
         </div>
         <div class='stack'>
-          <Part title='Facts'><Facts finding={finding} /></Part>
-          <Part title='Risk'><RiskOf finding={finding} /></Part>
+          {!isNarrow && about}
           <Part title='History'><Asked state={history}>{page => <History page={page} />}</Asked><CommentForm finding={finding} onDone={refresh} /></Part>
         </div>
       </div>

@@ -210,7 +210,7 @@ function columnsOf (mayWrite: boolean, selected: ReadonlySet<string>, select: (i
       render: row => <><a class='cut strong' href={toPath(row)}><Visible text={row.detection.name} /></a><span class='cut small-text muted' title={row.risk.message ?? ''}><Flags row={row} /><Visible text={row.risk.message ?? ''} /></span></>,
     },
     { key: 'object', title: 'Risk object', width: '17%', cardLabel: '', render: ({ risk }) => <><span class='cut'><Visible text={risk.objects[0]?.value ?? '–'} /></span><span class='small-text muted'>{risk.objects[0]?.type}{risk.objects.length > 1 && ` and ${countOf(risk.objects.length - 1, 'other')}`}</span></> },
-    { key: 'technique', title: 'ATT&CK', width: '104px', cardLabel: '', render: ({ mitre_attack: techniques }) => <span class='cut mono' title={techniques.join(', ')}>{techniques.map((one, n) => <span key={one}>{n > 0 && ' '}<a class='inline' href={`/findings?${new URLSearchParams({ technique: one })}`}>{one}</a></span>)}</span> },
+    { key: 'technique', title: 'ATT&CK', width: '104px', cardLabel: '', render: ({ mitre_attack: techniques }) => <span class='techniques mono' title={techniques.join(', ')}>{techniques.map(one => <span key={one}><a class='inline' href={`/findings?${new URLSearchParams({ technique: one })}`}>{one}</a></span>)}</span> },
     { key: 'status', title: 'Status', width: '112px', cardLabel: '', render: ({ status, disposition, owner }) => <><StatusBadge status={status} /><span class='cut small-text muted'>{[disposition === null ? null : words(disposition), owner].filter(one => one !== null).join(' · ') || 'nobody’s'}</span></> },
   ]
 }

@@ -78,8 +78,8 @@ function Overview () {
         <Card title='Coverage, last 24 hours' wide state={coverage} link={{ to: '/detections', text: 'Detections' }}>{page => <CoverageStrips page={page} />}</Card>
         <div class='stack'>
           <Card title='Ingest, last 24 hours' state={sources} link={{ to: '/sources', text: 'Sources' }}>{page => <Ingest page={page} />}</Card>
-          <Card title='Silent sources' state={silent}>{page => <Silent page={page} />}</Card>
-          <Card title='Owed windows' state={owed}>{page => <Owed owed={page} failed={failed.value} />}</Card>
+          <Card title='Silent sources' state={silent} link={{ to: '/sources?silent=true', text: 'All silent' }}>{page => <Silent page={page} />}</Card>
+          <Card title='Owed windows' state={owed} link={{ to: '/operations?tab=ledger', text: 'Owed and failed' }}>{page => <Owed owed={page} failed={failed.value} />}</Card>
         </div>
       </div>
     </>
@@ -171,7 +171,7 @@ function CoverageStrips ({ page: { items } }: { page: PageOf<CoverageLine> }) {
   return (
     <>
       <ul class='strips'>{watched.slice(0, MAX_STRIPS).map(line => <Strip key={line.detection_id} line={line} />)}</ul>
-      <p class='muted small-text strip-legend'><Key state='done' /> <Key state='owed' /> <Key state='failed' /> <Key state='waived' /> <Key state='missing' />{watched.length > MAX_STRIPS && ` ${countOf(watched.length - MAX_STRIPS, 'more detection')} on the page of detections.`}{idle > 0 && ` ${countOf(idle, 'detection')} had no slots.`}</p>
+      <p class='muted small-text strip-legend'><Key state='done' /> <Key state='owed' /> <Key state='failed' /> <Key state='waived' /> <Key state='missing' /> <span class='legend'><span class='slot no-slot' aria-hidden='true' />no slot</span>{watched.length > MAX_STRIPS && ` ${countOf(watched.length - MAX_STRIPS, 'more detection')} on the page of detections.`}{idle > 0 && ` ${countOf(idle, 'detection')} had no slots.`}</p>
     </>
   )
 }

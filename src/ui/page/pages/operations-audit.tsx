@@ -47,7 +47,7 @@ export function AuditTab () {
             { key: 'target', title: 'Target', render: ({ target }) => <span><span class='muted'><Visible text={target.type} /></span>{target.id !== null && <> <Visible text={target.id} /></>}</span> },
             { key: 'outcome', title: 'Outcome', width: '90px', render: ({ outcome }) => <Badge tone={TONES[outcome]}>{outcome}</Badge> },
             { key: 'address', title: 'Address', width: '115px', render: ({ address }) => address === null ? '–' : <Visible text={address} /> },
-            { key: 'change', title: 'Change', render: ({ id, before, after }) => before === null && after === null ? '–' : <details class='change'><summary>what changed</summary>{before !== null && <Json value={before} label={`before, ${id}`} />}{after !== null && <Json value={after} label={`after, ${id}`} />}</details> },
+            { key: 'change', title: 'Change', cardLabel: '', render: ({ id, before, after }) => before === null && after === null ? '–' : <details class='change'><summary>what changed</summary>{before !== null && <Json value={before} label={`before, ${id}`} />}{after !== null && <Json value={after} label={`after, ${id}`} />}</details> },
           ]}
         />
       </ListState>

@@ -119,7 +119,7 @@ export function DeliveriesTab () {
               { key: 'finding', title: 'Finding', render: ({ finding, what }) => <a href={`/findings/${encodeURIComponent(finding.id)}`}>{words(what)}, revision {finding.revision}</a> },
               { key: 'state', title: 'State', width: '90px', render: ({ state }) => <Badge tone={TONES[state]}>{state === 'dead' ? 'given up' : state}</Badge> },
               { key: 'tries', title: 'Tries', align: 'right', width: '60px', render: ({ tries }) => tries.toLocaleString('en') },
-              { key: 'answer', title: 'Last answer', render: ({ status, error, next_try_at: next }) => <div class='small-text'>{status ?? ''} {error !== null && <span class='error-text'><Visible text={error} /></span>}{next !== null && <span class='block muted'>next try <Time at={next} relative='only' /></span>}</div> },
+              { key: 'answer', title: 'Last answer', render: ({ status, error, next_try_at: next }) => <div>{status ?? ''} {error !== null && <span class='error-text'><Visible text={error} /></span>}{next !== null && <span class='block muted'>next try <Time at={next} relative='only' /></span>}</div> },
               ...mayWrite
                 ? [{
                     key: 'actions', title: '', cardLabel: '', align: 'right' as const,

@@ -39,8 +39,7 @@ export function KeysTab () {
   }
   return (
     <>
-      <p><button type='button' class='primary' onClick={() => setOpen({ kind: 'edit', key: null })}>New key <kbd>n</kbd></button></p>
-      <Card title='API keys' state={state}>
+      <Card title='API keys' state={state} actions={<button type='button' class='small' onClick={() => setOpen({ kind: 'edit', key: null })}>New key <kbd>n</kbd></button>}>
         {({ items }) => (
           <DataTable
             label='API keys' rows={items} rowKey={({ name }) => name}

@@ -77,12 +77,12 @@ function SourceList ({ page: { items, isCut }, isFiltered }: { page: AllOf<Sourc
         label='Sources' rows={rows} rowKey={keyOf} rowHeight={{ table: 58, card: 232 }}
         columns={[
           { key: 'source', title: 'Source', cardLabel: '', render: source => <SourceName source={source} /> },
-          { key: 'fresh', title: 'Last arrival', width: '8rem', render: ({ silent: isSilent, last_arrival: at }) => <span>{isSilent ? <Badge tone='bad'>silent</Badge> : <Badge tone='good'>sends</Badge>}<br /><Time at={at} relative='only' /></span> },
-          { key: 'events', title: 'Events', width: '5.5rem', align: 'right', render: ({ events }) => events.toLocaleString('en') },
-          { key: 'rate', title: 'An hour', width: '5.5rem', align: 'right', render: ({ events_per_hour: rate }) => numberText(rate) },
+          { key: 'fresh', title: 'Last arrival', width: '7.2rem', render: ({ silent: isSilent, last_arrival: at }) => <span>{isSilent ? <Badge tone='bad'>silent</Badge> : <Badge tone='good'>sends</Badge>}<br /><Time at={at} relative='only' /></span> },
+          { key: 'events', title: 'Events', width: '5rem', align: 'right', render: ({ events }) => events.toLocaleString('en') },
+          { key: 'rate', title: 'An hour', width: '5rem', align: 'right', render: ({ events_per_hour: rate }) => numberText(rate) },
           { key: 'lag', title: 'Lag p50 / p99 / max', cardLabel: 'Lag', width: '14rem', align: 'right', render: source => <Lag source={source} /> },
-          { key: 'lacks', title: 'Lacks', width: '11rem', render: ({ lacking }) => <Lacks lacking={lacking} /> },
-          { key: 'lost', title: 'Lost', width: '5rem', align: 'right', render: ({ lost_events: gone, throttled: times }) => <span class={gone + times > 0 ? 'warn-text' : ''} title='events that Tetragon’s rate limit dropped; times that it throttled a cgroup'>{gone.toLocaleString('en')}{times > 0 && <><br />{times.toLocaleString('en')} ×</>}</span> },
+          { key: 'lacks', title: 'Lacks', width: '8.4rem', render: ({ lacking }) => <Lacks lacking={lacking} /> },
+          { key: 'lost', title: 'Lost', width: '4rem', align: 'right', render: ({ lost_events: gone, throttled: times }) => <span class={gone + times > 0 ? 'warn-text' : ''} title='events that Tetragon’s rate limit dropped; times that it throttled a cgroup'>{gone.toLocaleString('en')}{times > 0 && <><br />{times.toLocaleString('en')} ×</>}</span> },
         ]}
       />
       <p class='muted small-text'>Silent ones first. Lag (p50 / p99 / max) is from the time of an event to its arrival. Lacks: fields that a detection groups by, so that events without them are in none of its rows. Lost: events that Tetragon says its rate limit dropped.</p>
@@ -98,7 +98,7 @@ function SourceName ({ source }: { source: Source }) {
   return (
     <span class='source-name' title={sourceName(source)}>
       <b class='cut'>{node === null ? <span class='muted'>no node</span> : <Visible text={node} />}</b>
-      <span class='cut muted'>{cluster === null ? 'no cluster' : <Visible text={cluster} />} · <Visible text={sourcetype ?? ''} /> · <Visible text={index} /></span>
+      <span class='cut muted small-text'>{cluster === null ? 'no cluster' : <Visible text={cluster} />} · <Visible text={sourcetype ?? ''} /> · <Visible text={index} /></span>
     </span>
   )
 }
