@@ -6,7 +6,7 @@ import { runStages } from '../src/spl/stages/run.js'
 import { compilePredicate } from '../src/spl/stages/search.js'
 import { openStats } from '../src/spl/stages/stats.js'
 import type { Row } from '../src/spl/row.js'
-import type { ArrivalQuery, ArrivalResult, EventStore, FindOptions, FoundEvent, Position, SearchResult } from '../src/store/events.js'
+import type { ArrivalQuery, ArrivalResult, EventStore, FindOptions, FoundEvent, FoundGroup, Position, SearchResult } from '../src/store/events.js'
 import type { SearchPlan } from '../src/spl/plan.js'
 
 /** An event of a few fields, which are as search sees them. */
@@ -73,6 +73,18 @@ export function openMemoryEvents (pause: () => Promise<void>): EventStore & { re
       const rest = after === undefined ? found : found.filter(event => order.endsWith('id') ? sign * (event.id - after.id) > 0 : sign * (event.timeUs - after.timeUs || event.id - after.id) > 0)
       await pause()
       return rest.slice(0, limit).map(event => ({ event: toEvent(event), timeUs: event.timeUs }))
+    },
+    async findGroups ({ predicate, groups, order, limit, ...scope }): Promise<FoundGroup[]> {
+      await pause()
+      const sign = order.startsWith('-') ? -1 : 1
+      const found = groups.map(group => {
+        const test = compilePredicate(group.predicate)
+        const events = matching(predicate, { ...scope, window: group.window }).filter(event => (group.id ?? event.id) === event.id && test(name => fieldOf(event, name)))
+        const first = events.sort((a, b) => sign * (order.endsWith('id') ? a.id - b.id : a.timeUs - b.timeUs || a.id - b.id)).slice(0, limit)
+        return { events: first.map(event => JSON.stringify(toEvent(event))), count: events.length }
+      })
+      await pause()
+      return found
     },
     async since ({ after, position, queries }): Promise<ArrivalResult[]> {
       await pause()

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { Detection } from '../detection.js'
-import type { Value, Window } from '../event.js'
+import type { Event, Value, Window } from '../event.js'
 import { ALL_TIME, toMicroseconds, toRfc3339 } from '../event.js'
-import type { DrillDown, Evidence, FindingBody, FindingDetail } from '../finding.js'
+import type { DrillDown, FindingBody, FindingDetail } from '../finding.js'
 import type { Expr, Predicate } from '../spl/ast.js'
 import { SplError } from '../spl/errors.js'
 import { MAX_TEXT } from '../spl/macro.js'
@@ -12,6 +12,7 @@ import { andTerms } from '../spl/predicate.js'
 import { printStages, quoteText } from '../spl/print.js'
 import type { Row } from '../spl/row.js'
 import { toScalars, toText } from '../spl/value.js'
+import type { FoundEvidence } from '../store/control/findings.js'
 import { binOfRow } from './evidence.js'
 
 const NOWHERE = { start: 0, end: 0 }
@@ -20,11 +21,12 @@ const NOWHERE = { start: 0, end: 0 }
 const MAX_RAW = 20_000
 
 /** The search that lists the events behind a row; null where there are none, or it would be too long to be run. */
-export function toDrillDown (plan: SearchPlan, row: Row, window: Window, evidence: Evidence): DrillDown | null {
+export function toDrillDown (plan: SearchPlan, row: Row, window: Window, evidence: FoundEvidence): DrillDown | null {
   const { predicate } = contributingPredicate(plan, row.origin)
   if (plan.identity.kind !== 'event') return toSearch(predicate, exactTerms(predicate), binOfRow(plan, row, window))
-  const [event] = evidence.events
-  if (event === undefined) return null
+  const [json] = evidence.events
+  if (json === undefined) return null
+  const event = JSON.parse(json) as Event
   const timeUs = toMicroseconds(event.time)
   const isRaw: Expr[] = event.raw.length > MAX_RAW ? [] : [equals('_raw', event.raw.toWellFormed())]
   return toSearch(predicate, isRaw, { earliestUs: timeUs, latestUs: timeUs + 1 })

@@ -3,15 +3,15 @@ import { toMicroseconds } from '../event.js'
 import { BUILT_IN_TABLES } from '../fields/field-tables.js'
 import type { Fields, IndexedEvent } from '../fields/fields.js'
 import { openFields } from '../fields/fields.js'
-import type { Evidence, FindingChange } from '../finding.js'
+import type { FindingChange } from '../finding.js'
 import type { Predicate } from '../spl/ast.js'
 import type { SearchPlan } from '../spl/plan.js'
 import { contributingPredicate } from '../spl/plan.js'
 import type { Row } from '../spl/row.js'
 import { toScalars, toText } from '../spl/value.js'
-import type { EventStore, Position } from '../store/events.js'
+import type { FoundEvidence } from '../store/control/findings.js'
+import type { EventGroup, EventStore, Position } from '../store/events.js'
 import { cutText } from './change.js'
-import { countEvents } from './search.js'
 
 /** The most events that are kept with a finding. */
 const MAX_EVIDENCE_EVENTS = 100
@@ -22,37 +22,42 @@ const MAX_NODES = 5
 /** Meets every event. */
 export const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
 
-/** The events behind a row: the event that it is, or those of the base predicate, the row's BY values, its bin within the window. */
-export async function findEvidence (plan: SearchPlan, row: Row, window: Window, position: Position, { events, signal }: { events: EventStore, signal: AbortSignal }): Promise<Evidence> {
-  if (plan.identity.kind === 'event') {
-    if (typeof row.origin[0] !== 'number') return { event_count: 0, approximate: true, events: [] } // a row of a lookup
-    const after = { timeUs: 0, id: Number(row.origin[0]) - 1 }
-    const found = await events.find({ predicate: EVERY, window, position, order: 'id', after, limit: 1, signal })
-    return { event_count: 1, approximate: false, events: found.map(({ event }) => event) }
-  }
-  const { predicate, approximate } = contributingPredicate(plan, row.origin)
-  const scope = { window: binOfRow(plan, row, window), position, signal }
-  const found = await events.find({ predicate, ...scope, order: 'time', limit: MAX_EVIDENCE_EVENTS })
-  return {
-    event_count: found.length < MAX_EVIDENCE_EVENTS ? found.length : await countEvents(events, predicate, scope),
-    approximate,
-    events: found.map(({ event }) => event),
-  }
+/** What a run sees of the events. */
+export interface RunScope { readonly window: Window, readonly position: Position }
+
+interface EvidenceDeps { readonly events: Pick<EventStore, 'findGroups'>, readonly signal: AbortSignal }
+
+/** The events behind each of some rows of a run, in their order: the event that a row is, or those of the base predicate, the row's BY values, its bin within the window. */
+export async function findEvidence (plan: SearchPlan, rows: readonly Row[], { window, position }: RunScope, { events, signal }: EvidenceDeps): Promise<FoundEvidence[]> {
+  const isEvent = plan.identity.kind === 'event'
+  const contributing = rows.map(({ origin }) => contributingPredicate(plan, origin))
+  const groups = rows.map((row, i): EventGroup => isEvent ? { predicate: EVERY, window, id: eventOf(row) } : { predicate: contributing[i]!.own, window: binOfRow(plan, row, window) })
+  const predicate = isEvent ? EVERY : contributing[0]?.base ?? EVERY
+  const found = await events.findGroups({ predicate, groups, position, order: 'time', limit: MAX_EVIDENCE_EVENTS, signal })
+  return found.map(({ events, count }, i) => ({ event_count: count, approximate: isEvent ? count === 0 : contributing[i]!.approximate, events }))
 }
 
-/** How late the events came that a row has since a position, and from which nodes; null where there are none, or it can't be told which they are. */
-export async function findLate (plan: SearchPlan, row: Row, window: Window, { after, position }: { after: Position, position: Position }, { events, signal }: { events: EventStore, signal: AbortSignal }): Promise<FindingChange['late']> {
-  if (plan.identity.kind === 'event') return null
-  const { predicate } = contributingPredicate(plan, row.origin)
-  const found = await events.find({ predicate, window: binOfRow(plan, row, window), position, since: after, signal, order: 'id', limit: MAX_EVIDENCE_EVENTS })
-  if (found.length === 0) return null
+/** The id of the event that a row is; none has that of a row of a lookup. */
+function eventOf ({ origin: [id] }: Row): number {
+  return typeof id === 'number' ? id : -1
+}
+
+/** How late the events came that each of some rows has since a position, and from which nodes; null where there are none, or it can't be told which they are. */
+export async function findLate (plan: SearchPlan, rows: readonly Row[], { window, position, after }: RunScope & { readonly after: Position }, { events, signal }: EvidenceDeps): Promise<FindingChange['late'][]> {
+  if (plan.identity.kind === 'event' || rows.length === 0) return rows.map(() => null)
+  const contributing = rows.map(({ origin }) => contributingPredicate(plan, origin))
+  const groups = rows.map((row, i): EventGroup => ({ predicate: contributing[i]!.own, window: binOfRow(plan, row, window) }))
+  const found = await events.findGroups({ predicate: contributing[0]!.base, groups, position, since: after, order: 'id', limit: MAX_EVIDENCE_EVENTS, signal })
+  return found.map(({ events }) => toLate(events.map(json => JSON.parse(json) as Event)))
+}
+
+function toLate (events: readonly Event[]): FindingChange['late'] {
+  if (events.length === 0) return null
   const own = openFields(BUILT_IN_TABLES, () => () => undefined)
-  const nodes = found.flatMap(({ event }) => {
-    return toScalars(own.fieldOf(toIndexed(event, own), 'node_name') ?? event.host).map(toText)
-  })
+  const nodes = events.flatMap(event => toScalars(own.fieldOf(toIndexed(event, own), 'node_name') ?? event.host).map(toText))
   return {
-    event_count: found.length,
-    max_seconds: Math.max(0, ...found.map(({ event, timeUs }) => (Date.parse(event.index_time) * 1000 - timeUs) / 1e6)),
+    event_count: events.length,
+    max_seconds: Math.max(0, ...events.map(({ index_time: indexTime, time }) => (Date.parse(indexTime) * 1000 - toMicroseconds(time)) / 1e6)),
     nodes: [...new Set(nodes)].slice(0, MAX_NODES).map(cutText),
   }
 }

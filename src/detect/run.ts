@@ -3,6 +3,7 @@ import { AppError } from '../errors.js'
 import type { ChangeReason } from '../finding.js'
 import { saysTheSame } from '../finding.js'
 import type { FindingDraft, FindingStore, RunOfBackfill, RunRecord } from '../store/control/findings.js'
+import { packEvidence } from '../store/control/findings.js'
 import type { RunnableSlot } from '../store/control/ledger.js'
 import type { EventStore, Position, SearchResult } from '../store/events.js'
 import type { CompiledDefinition } from './definition.js'
@@ -10,7 +11,7 @@ import type { Definitions } from './definitions.js'
 import type { RowFinding } from './findings.js'
 import { toAppearance, toChange } from './change.js'
 import { toDrillDown } from './drill-down.js'
-import { findEvidence, findLate } from './evidence.js'
+import { binOfRow, findEvidence, findLate } from './evidence.js'
 import { spokenForBy, toFindings } from './findings.js'
 import { throttleOf } from './throttling.js'
 
@@ -67,8 +68,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
       ...twins > 0 ? [`rows with the key of another: ${twins}; their findings are told apart by their order`] : [],
       ...isShort ? ['events of the window had been dropped or damaged before'] : [],
     ]
-    const drafts: FindingDraft[] = []
-    for (const one of found) drafts.push(await toDraft(one, { slot, compiled, window, position }, deps))
+    const drafts = await toDrafts(found, { slot, compiled, window, position }, deps)
     const run = findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
     }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, speaksFor: spokenForBy(compiled.plan, window), appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
@@ -87,15 +87,45 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
 
 interface DraftContext { readonly slot: RunnableSlot, readonly compiled: CompiledDefinition, readonly window: Window, readonly position: Position }
 
-/** With its events, where the row is new or says something new, and with what is new where it was known. */
-async function toDraft ({ id, body, row }: RowFinding, { slot, compiled: { plan, definition: { throttling } }, window, position }: DraftContext, deps: RunDeps): Promise<FindingDraft> {
-  const before = deps.findings.last(id)
-  if (before !== undefined && saysTheSame(before.body, body)) return { id, body, evidence: null, change: null, throttle: null }
-  const evidence = await findEvidence(plan, row, window, position, deps)
-  const drillDown = toDrillDown(plan, row, window, evidence)
-  if (before === undefined) return { id, body, evidence, drillDown, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }
-  const late = slot.position === null ? null : await findLate(plan, row, window, { after: slot.position, position }, deps)
-  return { id, body, evidence, drillDown, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late }), throttle: null }
+/** Rows whose events are looked for together. So many times as many events as are kept of a row may be in memory, and not all of them packed. */
+const ROWS_TOGETHER = 100
+
+/** In the order of the rows. Those that are new or say something new get their events. */
+async function toDrafts (found: readonly RowFinding[], context: DraftContext, deps: RunDeps): Promise<FindingDraft[]> {
+  const { compiled: { plan }, window } = context
+  const drafts: FindingDraft[] = []
+  const news: News[] = []
+  found.forEach(({ id, body, row }, place) => {
+    const before = deps.findings.last(id)
+    if (before === undefined || !saysTheSame(before.body, body)) news.push({ id, body, row, place, before, fromUs: binOfRow(plan, row, window).earliestUs })
+    else drafts[place] = { id, body, evidence: null, change: null, throttle: null }
+  })
+  news.sort((a, b) => a.fromUs - b.fromUs) // rows of one bin have their events in the same blocks
+  for (let from = 0; from < news.length; from += ROWS_TOGETHER) {
+    for (const [place, draft] of await toNewDrafts(news.slice(from, from + ROWS_TOGETHER), context, deps)) drafts[place] = draft
+  }
+  return drafts
+}
+
+/** A row that is new or says something new; `before` is what was said. */
+interface News extends RowFinding {
+  /** Among the rows. */
+  readonly place: number
+  readonly before: ReturnType<FindingStore['last']>
+  readonly fromUs: number
+}
+
+async function toNewDrafts (news: readonly News[], { slot, compiled: { plan, definition: { throttling } }, window, position }: DraftContext, deps: RunDeps): Promise<[place: number, FindingDraft][]> {
+  const evidence = await findEvidence(plan, news.map(({ row }) => row), { window, position }, deps)
+  const known = news.filter(({ before }) => before !== undefined)
+  const late = slot.position === null ? [] : await findLate(plan, known.map(({ row }) => row), { window, position, after: slot.position }, deps)
+  return Promise.all(news.map(async (one, i): Promise<[number, FindingDraft]> => {
+    const { id, body, row, place, before } = one
+    const drillDown = toDrillDown(plan, row, window, evidence[i]!)
+    const packed = await packEvidence(evidence[i]!)
+    if (before === undefined) return [place, { id, body, evidence: packed, drillDown, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }]
+    return [place, { id, body, evidence: packed, drillDown, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late: late[known.indexOf(one)] ?? null }), throttle: null }]
+  }))
 }
 
 /** Why a slot that was evaluated is evaluated again. */

@@ -388,12 +388,18 @@ function tableColumns (fields: readonly string[], before: readonly string[] | nu
   return [...new Set(fields.flatMap(field => field.includes('*') ? before.filter(compileColumnTest(field)) : field))]
 }
 
-/**
- * The condition that the events behind a row meet: the base predicate, and the row's BY values (R33). Which bin they lie in is
- * for the caller to add. `approximate`: other events may meet it too, since a BY field was computed or rows were filtered in
- * between. For rows that are still events it says nothing about the row: such a row is its own evidence.
- */
-export function contributingPredicate (plan: SearchPlan, origin: readonly Value[]): { predicate: Predicate, approximate: boolean } {
+/** The condition that the events behind a row meet: the base predicate, which is that of every row, and the row's own BY values (R33). */
+export interface Contributing {
+  readonly base: Predicate
+  readonly own: Predicate
+  /** Both. */
+  readonly predicate: Predicate
+  /** Other events may meet it too, since a BY field was computed or rows were filtered in between. */
+  readonly approximate: boolean
+}
+
+/** Which bin the events lie in is for the caller to add. For rows that are still events it says nothing about the row: such a row is its own evidence. */
+export function contributingPredicate (plan: SearchPlan, origin: readonly Value[]): Contributing {
   const isPushed = plan.query.stats !== null
   const leading = isPushed ? [] : leadingPredicates(plan.stages)
   const lastGrouping = plan.stages.findLastIndex(isGrouping)
@@ -410,6 +416,8 @@ export function contributingPredicate (plan: SearchPlan, origin: readonly Value[
   // What a search in brackets says isn't known here.
   const [unknown, known] = [true, false].map(is => [plan.query.predicate, ...leading].flatMap(andTerms).filter(term => hasSubsearch(term) === is)) as [Predicate[], Predicate[]]
   return {
+    base: allOf(known, span),
+    own: allOf(terms, span),
     predicate: allOf([...known, ...terms], span),
     approximate: unknown.length > 0 || plan.identity.kind === 'event' || between.some(dropsRows) || (isPushed && lastGrouping >= 0) || fields.some(field => field.computed),
   }

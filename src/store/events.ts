@@ -91,6 +91,28 @@ export interface FindOptions {
 
 export interface FoundEvent { readonly event: Event, readonly timeUs: number }
 
+/** Groups of events that are looked for together, so that each event is read once. One event may be in several. */
+export interface FindGroupsOptions extends Omit<FindOptions, 'window' | 'after'> {
+  /** What the events of all groups meet. `limit` is of each group. */
+  readonly predicate: Predicate
+  readonly groups: readonly EventGroup[]
+}
+
+/** What tells the events of a group from others. */
+export interface EventGroup {
+  readonly predicate: Predicate
+  readonly window: Window
+  /** Only this event, where given. */
+  readonly id?: number
+}
+
+export interface FoundGroup {
+  /** Each as the JSON of an `Event`: they are kept or handed on, and text costs a thread that gets it next to nothing. */
+  readonly events: readonly string[]
+  /** Of all that there are. */
+  readonly count: number
+}
+
 /** What is asked of the events after a position: where in time those that meet a condition lie, and what they lack. */
 export interface ArrivalQuery {
   /** Without searches in brackets, as `relevantPredicate` gives it. */
@@ -218,6 +240,8 @@ export interface EventStore {
   /** A search that meets damage throws AppError `unavailable`; later ones go without the damaged part and have a warning. */
   search (plan: SearchPlan, options: SearchOptions): Promise<SearchResult>
   find (options: FindOptions): Promise<readonly FoundEvent[]>
+  /** The events of each group, in the order of the groups. */
+  findGroups (options: FindGroupsOptions): Promise<readonly FoundGroup[]>
   /**
    * What came between two positions, a result for each query. It costs what there is of new events, not what there is of old ones; where they lie outside
    * of all stretches and no fields are asked for they are not read. Damage is met as by a search.

@@ -1,4 +1,5 @@
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gunzipSync, gzip } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import { toMicroseconds } from '../../event.js'
 import type { DrillDown, Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
@@ -14,7 +15,7 @@ import { openSeenFindings } from './seen-findings.js'
 export interface FindingDraft {
   readonly id: string
   readonly body: FindingBody
-  readonly evidence: Evidence | null
+  readonly evidence: PackedEvidence | null
   /** Kept with the evidence. */
   readonly drillDown?: DrillDown | null
   /** What is new where the finding was known and says something else. */
@@ -132,7 +133,13 @@ type Marks = Pick<Finding, 'throttled_by' | 'suppressed_by'>
 
 interface RevisionRow { readonly revision: number, readonly run_id: string, readonly created_ms: number, readonly body: string, readonly change: string | null }
 
-interface EvidenceRow { readonly event_count: number, readonly approximate: number, readonly events: Buffer }
+/** The events that a finding comes from, each as JSON. */
+export type FoundEvidence = Omit<Evidence, 'events'> & { readonly events: readonly string[] }
+
+/** The same as it is kept. */
+export interface PackedEvidence { readonly event_count: number, readonly kept_count: number, readonly approximate: number, readonly events: Buffer }
+
+type EvidenceRow = Omit<PackedEvidence, 'kept_count'>
 
 /** The most that the kept events of one finding may take, compressed. */
 const MAX_EVIDENCE_BYTES = 256 << 10
@@ -220,7 +227,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       position, run_id: run.id, slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), backfill_id: backfill?.id ?? null,
       throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms,
     })
-    if (evidence !== null) putEvidence.run({ id, ...packEvidence(evidence), drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
+    if (evidence !== null) putEvidence.run({ id, ...evidence, drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
     return what
   }
 
@@ -442,10 +449,12 @@ function toFinding (row: FindingRow): Finding {
   }
 }
 
-/** As many of the events, from the first, as fit compressed. */
-function packEvidence ({ event_count, approximate, events }: Evidence) {
+const compress = promisify(gzip)
+
+/** As many of the events, from the first, as fit compressed. They are compressed beside what else the process does: a run may have thousands of rows, and is written in one piece. */
+export async function packEvidence ({ event_count, approximate, events }: FoundEvidence): Promise<PackedEvidence> {
   for (let kept = events.length; ; kept = Math.floor(kept / 2)) {
-    const packed = gzipSync(JSON.stringify(events.slice(0, kept)))
+    const packed = await compress(`[${events.slice(0, kept).join()}]`)
     if (packed.length <= MAX_EVIDENCE_BYTES || kept === 0) return { event_count, kept_count: kept, approximate: approximate ? 1 : 0, events: packed }
   }
 }

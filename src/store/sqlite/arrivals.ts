@@ -3,7 +3,7 @@ import { compilePredicate } from '../../spl/stages/search.js'
 import type { ArrivalQuery, ArrivalResult, Lack, Source } from '../events.js'
 import { MAX_SOURCES } from '../events.js'
 import type { Block, Scope } from './blocks.js'
-import { placesInScope, toPosition } from './blocks.js'
+import { joinWindows, placesInScope, toPosition } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
 import { keptColumn } from './column-block.js'
 import { toCondition } from './condition.js'
@@ -21,10 +21,7 @@ export function arrivalWindow (queries: readonly ArrivalQuery[]): Window {
   for (const { bordersUs } of queries) {
     if (bordersUs.some((border, i) => i > 0 && !(border > bordersUs[i - 1]!))) throw new Error('the borders of stretches do not ascend')
   }
-  return queries.map(windowOf).reduce((all, one) => ({
-    earliestUs: Math.min(all.earliestUs, one.earliestUs),
-    latestUs: Math.max(all.latestUs, one.latestUs),
-  }), NO_TIME)
+  return joinWindows(queries.map(windowOf))
 }
 
 function windowOf ({ bordersUs, fields }: ArrivalQuery): Window {

@@ -16,6 +16,16 @@ export interface Scope {
   readonly lastId: number
 }
 
+/** From the earliest to the latest that windows take; of none no time. */
+export function joinWindows (windows: readonly Window[]): Window {
+  let [earliestUs, latestUs] = [Infinity, -Infinity]
+  for (const window of windows) {
+    earliestUs = Math.min(earliestUs, window.earliestUs)
+    latestUs = Math.max(latestUs, window.latestUs)
+  }
+  return { earliestUs, latestUs }
+}
+
 /** The position at which an event is the last one that is visible. */
 export function toPosition (id: number): Position {
   return String(id) as Position
@@ -39,6 +49,12 @@ export interface Found<T> { readonly id: number, readonly timeUs: number, readon
 
 /** Where in an order an event stands. */
 export interface Place { readonly timeUs: number, readonly id: number }
+
+/** How two events stand to each other in an order. */
+export function compareIn (order: EventOrder): (a: Place, b: Place) => number {
+  const sign = order.startsWith('-') ? -1 : 1
+  return order === 'id' || order === '-id' ? (a, b) => sign * (a.id - b.id) : (a, b) => sign * (a.timeUs - b.timeUs || a.id - b.id)
+}
 
 export type ReadBlock<T> = (reader: PartitionReader, block: Block) => readonly Found<T>[]
 
@@ -104,7 +120,7 @@ export function * ordered<T> (partitions: readonly PartitionReader[], scope: Sco
   const sign = order.startsWith('-') ? -1 : 1
   const byId = order === 'id' || order === '-id'
   const keyOf = ({ id, timeUs }: { id: number, timeUs: number }) => byId ? id : timeUs
-  const compare = (a: { id: number, timeUs: number }, b: { id: number, timeUs: number }) => sign * (keyOf(a) - keyOf(b) || a.id - b.id)
+  const compare = compareIn(order)
   /** The first and the last place in the order that an event of a block can have. */
   const boundsOf = (block: Block): [first: number, last: number] => {
     const [low, high] = byId ? [block.first_id, block.last_id] : [block.min_time_us, block.max_time_us]

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AppError } from '../../errors.js'
 import type { AppendOutcome, AppendRequest, EventStore } from '../events.js'
 import { arrivalWindow } from './arrivals.js'
+import { joinWindows } from './blocks.js'
 import { openCatalogue } from './catalogue.js'
 import type { SqliteEventsOptions } from './open.js'
 import { aliveUntil } from './partition-reader.js'
@@ -39,6 +40,9 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     },
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
       return runAtOnce(reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal)))
+    },
+    findGroups: async ({ predicate, groups, order, limit, signal, ...scope }) => {
+      return runAtOnce(reader.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit }, alive(signal)))
     },
     since: async ({ after, position, queries, signal }) => {
       return runAtOnce(reader.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, alive(signal)))

@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindOptions, SearchOptions, SearchResult, SinceOptions } from '../events.js'
+import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindGroupsOptions, FindOptions, SearchOptions, SearchResult, SinceOptions } from '../events.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { arrivalWindow } from './arrivals.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
+import { joinWindows } from './blocks.js'
 import { openCatalogue } from './catalogue.js'
 import type { Damage } from './damage.js'
 import { openRemoval } from './removal.js'
@@ -84,6 +85,9 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
     },
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
+    },
+    findGroups: async ({ predicate, groups, order, limit, signal, ...scope }: FindGroupsOptions) => {
+      return readers.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit }, signal)
     },
     async since ({ after, position, queries, signal }: SinceOptions): Promise<readonly ArrivalResult[]> {
       return readers.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, signal)

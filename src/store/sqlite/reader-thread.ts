@@ -2,8 +2,9 @@ import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
 import { AppError } from '../../errors.js'
-import type { ArrivalResult, FoundEvent } from '../events.js'
+import type { ArrivalResult, FoundEvent, FoundGroup } from '../events.js'
 import { DamageError } from './damage.js'
+import type { FindGroupsJob } from './find-groups.js'
 import { aliveUntil } from './partition-reader.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
 import { openReader, SCANNED, STOP } from './reader.js'
@@ -18,6 +19,7 @@ export interface ReaderThreadOptions extends ReaderOptions {
 export type ToReader =
   | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
+  | { readonly kind: 'find_groups', readonly job: FindGroupsJob, readonly timeoutMs: number }
   | { readonly kind: 'since', readonly job: SinceJob, readonly timeoutMs: number }
   /** Not answered. */
   | { readonly kind: 'forget', readonly partitions: readonly string[] }
@@ -25,7 +27,7 @@ export type ToReader =
 
 export type FromReader =
   | { readonly kind: 'searched', readonly outcomes: readonly SearchOutcome[] }
-  | { readonly kind: 'found', readonly found: readonly FoundEvent[] | readonly ArrivalResult[] }
+  | { readonly kind: 'found', readonly found: readonly FoundEvent[] | readonly FoundGroup[] | readonly ArrivalResult[] }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
   | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
@@ -56,6 +58,7 @@ async function take (message: ToReader): Promise<void> {
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(state, STOP) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', found: await runInTurns(reader.find(message.job, alive)) })
+    else if (message.kind === 'find_groups') post({ kind: 'found', found: await runInTurns(reader.findGroups(message.job, alive)) })
     else if (message.kind === 'since') post({ kind: 'found', found: await runInTurns(reader.since(message.job, alive)) })
     else post({ kind: 'searched', outcomes: await runInTurns(reader.searchTogether(message.jobs, alive)) })
   } catch (error) {

@@ -12,7 +12,7 @@ import { openSink, runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
 import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
-import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, SearchResult } from '../events.js'
+import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, FoundGroup, SearchResult } from '../events.js'
 import { openArrivals } from './arrivals.js'
 import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
 import { blocksOf, countInScope, ordered, pagesOf, placesInScope } from './blocks.js'
@@ -20,6 +20,8 @@ import type { Condition } from './condition.js'
 import { toCondition } from './condition.js'
 import type { Watch } from './event-fields.js'
 import { openEventFields } from './event-fields.js'
+import type { FindGroupsJob } from './find-groups.js'
+import { openGroupFinder } from './find-groups.js'
 import { openGroups } from './group.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven, openPartitionReader } from './partition-reader.js'
@@ -217,6 +219,19 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
         if (found.length === job.limit) break
       }
       return found
+    },
+
+    * findGroups (job: FindGroupsJob, alive: Alive): Steps<FoundGroup[]> {
+      watch = { warn: () => {}, alive }
+      const finder = openGroupFinder(job)
+      for (const partition of readersOf(job)) {
+        for (const block of blocksOf(partition, job, job.order)) {
+          alive()
+          finder.add(partition, block)
+          yield
+        }
+      }
+      return finder.results()
     },
 
     * since (job: SinceJob, alive: Alive): Steps<ArrivalResult[]> {

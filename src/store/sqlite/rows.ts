@@ -45,7 +45,7 @@ export function narrowReader (fields: readonly string[], scope: Scope, condition
 }
 
 /** Reads an event's value of a field, by its place; null is none. */
-function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (event: number) => Scalar | null {
+export function columnReader (field: string, columns: BlockColumns, { dictionary }: PartitionReader): (event: number) => Scalar | null {
   if (field === '_time') {
     const times = columns.times()
     return event => toSeconds(times[event]!)

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
-import type { AppendOutcome, AppendRequest, ArrivalResult, DroppedPartition, FoundEvent, SearchResult, SourceArrivals } from '../events.js'
+import type { AppendOutcome, AppendRequest, ArrivalResult, DroppedPartition, FoundEvent, FoundGroup, SearchResult, SourceArrivals } from '../events.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
+import type { FindGroupsJob } from './find-groups.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
 import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
@@ -162,8 +163,9 @@ interface Waiter { readonly resolve: (result: never) => void, readonly reject: (
 /** Searches of one `eventsKey` read the same events; null where a search reads none. */
 interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob, readonly eventsKey: string | null }
 interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
+interface FindGroupsWaiter extends Waiter { readonly kind: 'find_groups', readonly job: FindGroupsJob }
 interface SinceWaiter extends Waiter { readonly kind: 'since', readonly job: SinceJob }
-type Waiting = SearchWaiter | FindWaiter | SinceWaiter
+type Waiting = SearchWaiter | FindWaiter | FindGroupsWaiter | SinceWaiter
 
 /**
  * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
@@ -283,6 +285,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
       }
     },
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
+    findGroups: (job: FindGroupsJob, signal?: AbortSignal) => run<readonly FoundGroup[]>(waiter => ({ kind: 'find_groups', job, ...waiter }), signal),
     since: (job: SinceJob, signal?: AbortSignal) => run<readonly ArrivalResult[]>(waiter => ({ kind: 'since', job, ...waiter }), signal),
     /** Does something while no search runs, and lets those wait that come meanwhile; gives null, and does nothing, where one runs or waits. */
     async alone<T> (work: () => Promise<T>): Promise<T | null> {
@@ -320,6 +323,7 @@ function settle ({ resolve, reject }: Waiting, { result, fault }: SearchOutcome)
 function toMessage (jobs: readonly Waiting[]): ToReader {
   const [first] = jobs
   if (first?.kind === 'find') return { kind: 'find', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS }
+  if (first?.kind === 'find_groups') return { kind: 'find_groups', job: first.job, timeoutMs: SEARCH_TIMEOUT_MS * Math.max(1, first.job.groups.length) } // each may take as long as when it is looked for alone
   if (first?.kind === 'since') {
     const { job } = first
     return { kind: 'since', job, timeoutMs: SEARCH_TIMEOUT_MS * Math.max(1, (job.lastId - job.afterId) / EVENTS_IN_TIME) }
