@@ -41,6 +41,7 @@ import { sampleRoutes } from './api/samples.js'
 import { searchJobRoutes } from './api/search-jobs.js'
 import { searchRoutes } from './api/search.js'
 import { sessionRoutes } from './api/session.js'
+import type { SourceRouteDeps } from './api/sources.js'
 import { sourceRoutes } from './api/sources.js'
 import type { StoreRouteDeps } from './api/store.js'
 import { storeRoutes } from './api/store.js'
@@ -50,7 +51,6 @@ import type { TokenDeps } from './api/tokens.js'
 import { tokenRoutes } from './api/tokens.js'
 import type { Risk } from './detect/risk.js'
 import type { RiskRules } from './detect/risk-rules.js'
-import type { Sources } from './detect/sources.js'
 import type { Acks } from './hec/ack.js'
 import type { ByteBudget } from './hec/body.js'
 import type { HecDeps } from './hec/hec.js'
@@ -63,10 +63,9 @@ import type { Macros } from './spl/macro.js'
 import type { Backups } from './store/backups.js'
 import { ui } from './ui/ui.js'
 
-export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, AuditRouteDeps, Pick<StoreRouteDeps, 'retention'>, Omit<AuthDeps, 'time' | 'audit'> {
+export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDeps, CoverageRouteDeps, FindingRouteDeps, FindingStreamRouteDeps, SuppressionRouteDeps, DeliveryRouteDeps, TokenDeps, KeyRouteDeps, AuditRouteDeps, Pick<StoreRouteDeps, 'retention'>, SourceRouteDeps, Omit<AuthDeps, 'time' | 'audit'> {
   readonly tokens: Tokens
   readonly backups: Backups
-  readonly sources: Sources
   readonly risk: Risk
   readonly riskRules: RiskRules
   readonly acks: Acks

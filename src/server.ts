@@ -349,6 +349,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     backfills,
     backups,
     sources,
+    routes: config.routes,
     deliveries,
     risk,
     riskRules,

@@ -6,6 +6,8 @@ import type { Sources } from '../detect/sources.js'
 import { KEPT_MS } from '../detect/sources.js'
 import type { Window } from '../event.js'
 import { toRfc3339, toSeconds } from '../event.js'
+import type { Route } from '../fields/tables.js'
+import { ROUTES } from '../fields/tables.js'
 import { HOUR_MS, MAX_SOURCES } from '../store/events.js'
 import { lagPercentile } from '../store/lag.js'
 import { problemReplies } from './problem.js'
@@ -38,8 +40,32 @@ export const Source = z.object({
   description: `Events of one index, sourcetype, cluster and node; null is events without that field. At most ${MAX_SOURCES} are told apart: one item, whose index is null too, has all others.`,
 })
 
-/** GET /sources: who sends, how late it arrives, and who is silent. */
-export async function sourceRoutes (app: FastifyInstance, { sources, time }: { sources: Sources, time: TimeContext }) {
+export const RouteView = z.object({
+  from: z.string().describe('the sourcetype that an event comes with'),
+  key: z.string().describe('what its JSON has at its top level'),
+  to: z.string().describe('the sourcetype that it gets'),
+  origin: z.enum(['configuration', 'built_in']),
+}).meta({ id: 'Route' })
+
+export interface SourceRouteDeps {
+  readonly sources: Sources
+  /** Of the configuration; they are looked at before the built-in ones. */
+  readonly routes: readonly Route[]
+  readonly time: TimeContext
+}
+
+/** GET /sources: who sends, how late it arrives, and who is silent. GET /routes: which sourcetype becomes of what comes in. */
+export async function sourceRoutes (app: FastifyInstance, { sources, routes, time }: SourceRouteDeps) {
+  app.withTypeProvider<ZodTypeProvider>().get('/routes', {
+    schema: {
+      summary: 'Which sourcetype events get by what is inside; the first that fits counts',
+      tags: ['events'],
+      response: { 200: z.object({ items: z.array(RouteView) }), ...problemReplies },
+    },
+  }, async () => ({
+    items: [...routes.map(route => ({ ...route, origin: 'configuration' as const })), ...ROUTES.map(route => ({ ...route, origin: 'built_in' as const }))],
+  }))
+
   app.withTypeProvider<ZodTypeProvider>().get('/sources', {
     schema: {
       summary: 'Who sends events, how late they arrive, and who is silent; in the order of their first arrival',

@@ -8,6 +8,7 @@ import { ANALYST_KEY, KEY, testApp, VIEWER_KEY } from '../fixtures/app.js'
 const ROLE_OF: Readonly<Record<string, Role | 'none'>> = {
   'GET /events': 'viewer',
   'GET /sources': 'viewer',
+  'GET /routes': 'viewer',
   'GET /store': 'viewer',
   'POST /samples': 'admin',
   'POST /search': 'viewer',

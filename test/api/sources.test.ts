@@ -463,3 +463,18 @@ t.test('what the API says of lags is what a list of all of them says', async t =
     }
   }), { numRuns: 50 })
 })
+
+t.test('GET /routes lists by what events get another sourcetype, in the order in which it is looked at', async t => {
+  const { app } = await testApp(t, { routes: [{ from: 'falco', key: 'proc', to: 'linux_audit' }] })
+
+  const res = await app.inject({ url: '/api/v1/routes', headers: { authorization: `Bearer ${VIEWER_KEY}` } })
+
+  t.equal(res.statusCode, 200)
+  t.strictSame(res.json(), {
+    items: [
+      { from: 'falco', key: 'proc', to: 'linux_audit', origin: 'configuration' },
+      { from: 'cisco:isovalent', key: 'process_exec', to: 'cisco:isovalent:processExec', origin: 'built_in' },
+      { from: 'cisco:isovalent', key: 'process_connect', to: 'cisco:isovalent:processConnect', origin: 'built_in' },
+    ],
+  })
+})

@@ -14,7 +14,7 @@ import type { SentSample as SentSampleSchema } from '../../api/samples.js'
 import type { SessionView } from '../../api/session.js'
 import type { JobView } from '../../api/search-jobs.js'
 import type { SearchExplanation as SearchExplanationSchema, SearchReply as SearchReplySchema } from '../../api/search.js'
-import type { Source as SourceSchema } from '../../api/sources.js'
+import type { RouteView, Source as SourceSchema } from '../../api/sources.js'
 import type { StoreView } from '../../api/store.js'
 import type { Preview as SuppressionPreviewSchema, SuppressionHistoryEntry as SuppressionHistoryEntrySchema, SuppressionView } from '../../api/suppressions.js'
 import type { MadeToken as MadeTokenSchema, TokenView } from '../../api/tokens.js'
@@ -56,6 +56,7 @@ export type PreviewReply = Omit<z.infer<typeof DetectionPreview>, 'rows'> & { re
 export type Problem = z.infer<typeof ProblemSchema>
 export type RiskObject = z.infer<typeof RiskObjectSchema>
 export type RiskPosting = z.infer<typeof RiskPostingSchema>
+export type Route = z.infer<typeof RouteView>
 /** A row of a search: a multivalue is an array, a null field is left out. */
 export type Row = Readonly<Record<string, unknown>>
 export type Run = z.infer<typeof RunView>

@@ -13,7 +13,7 @@ const HOSTILE = '<img src=x onerror=alert(1)>\u202e'
 interface Sources { readonly items: { readonly node_name: string | null, readonly lost_events: number, readonly lacking: unknown[] }[] }
 
 t.test('Sources', { skip }, async t => {
-  const watch = await startWatch(t)
+  const watch = await startWatch(t, [], config => ({ ...config, routes: [{ from: 'from-elsewhere', key: 'alert', to: 'cisco:isovalent' }] }))
   const { api, clock, send, until } = watch
   const time = new Date(clock.now() - 45_000).toISOString()
   await send([{ ...watch.log[0]!, time, node_name: HOSTILE }])
@@ -29,6 +29,8 @@ t.test('Sources', { skip }, async t => {
     t.match(await rows.first().innerText(), /node-that-went-away[^]*silent/)
     t.match(await rows.filter({ hasText: 'node-that-loses' }).innerText(), /sends[^]*45 s \/ 45 s \/ 45 s[^]*12/)
     t.match(await rows.filter({ hasText: '<img src=x onerror=alert(1)>U+202E' }).count(), 1)
+
+    t.match(await page.getByRole('region', { name: 'Routing' }).last().innerText(), /from-elsewhere[^]*alert[^]*cisco:isovalent[^]*the configuration: routes[^]*process_exec[^]*cisco:isovalent:processExec[^]*built in/)
 
     await page.getByLabel('State').selectOption('silent')
     await page.waitForURL(url => url.searchParams.get('silent') === 'true')

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
-import type { Source, Token } from '../api-types.js'
+import type { Route, Source, Token } from '../api-types.js'
 import { useApi } from '../api.js'
 import { Badge } from '../components/badge.js'
 import { Card, Section } from '../components/card.js'
@@ -12,7 +12,7 @@ import { useToast } from '../components/toast.js'
 import { AddTokenDialog, RemoveTokenDialog } from '../components/token-dialogs.js'
 import { useKeys } from '../keys.js'
 import type { AllOf } from '../query.js'
-import { useAll } from '../query.js'
+import { useAll, useQuery } from '../query.js'
 import { toQuery, useRouter } from '../router.js'
 import { useSession } from '../session.js'
 import { ALL_OTHERS, sourceName } from '../source.js'
@@ -46,6 +46,7 @@ export function SourcesPage () {
         {session.role === 'admin'
           ? <Tokens onMade={setSecret} />
           : <Section title='HEC tokens'><p class='muted'>An admin sees and makes them. Your key is that of {session.role === 'analyst' ? 'an analyst' : 'a viewer'}.</p></Section>}
+        <Routing />
         <Section title='Send events here'><Forwarders secret={secret} /></Section>
       </div>
     </>
@@ -127,6 +128,29 @@ function Lacks ({ lacking }: Pick<Source, 'lacking'>) {
       ))}
       {fields.length > 2 && <span class='muted'>and {countOf(fields.length - 2, 'other')}</span>}
     </span>
+  )
+}
+
+/** By what is inside an event it gets another sourcetype, which detections look for. */
+function Routing () {
+  const state = useQuery<{ readonly items: readonly Route[] }>('/routes')
+  return (
+    <Card title='Routing' state={state}>
+      {({ items }) => (
+        <>
+          <DataTable
+            label='Routing' rows={items} rowKey={route => JSON.stringify(route)}
+            columns={[
+              { key: 'from', title: 'Comes as', render: ({ from }) => <Visible text={from} /> },
+              { key: 'key', title: 'Has, in its JSON', cardLabel: 'Has', render: ({ key }) => <code><Visible text={key} /></code> },
+              { key: 'to', title: 'Becomes', render: ({ from, to }) => from === to ? <span class='muted'>stays as it is</span> : <b><Visible text={to} /></b> },
+              { key: 'origin', title: 'From', render: ({ origin }) => origin === 'configuration' ? <span>the configuration: <code>routes</code></span> : <span class='muted'>built in</span> },
+            ]}
+          />
+          <p class='muted small-text'>An event’s sourcetype, when it comes in; the first line that fits counts.</p>
+        </>
+      )}
+    </Card>
   )
 }
 
