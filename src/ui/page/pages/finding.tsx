@@ -40,7 +40,7 @@ export function FindingPage ({ params: { id = '' } }: PageProps) {
     on (_kind, finding) { if (finding.id === id && state.value !== undefined && finding.etag !== state.value.etag) setChanged(true) },
     onReset: () => setChanged(true),
   })
-  if (state.value === undefined) return state.error === null ? <Loading what='Loading the finding' /> : <><h1>Finding</h1><ErrorState error={state.error} onRetry={() => state.refresh()} /></>
+  if (state.value === undefined) return state.error === null ? <Loading what='Loading the finding' /> : <><p class='crumbs'><a href='/findings'>Findings</a></p><h1>Finding</h1><ErrorState error={state.error} onRetry={() => state.refresh()} /></>
   const finding = state.value
   const about = <><Part title='Facts'><Facts finding={finding} /></Part><Part title='Risk'><RiskOf finding={finding} /></Part></>
   return (
