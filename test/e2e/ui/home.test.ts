@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { CoverageLine, PageOf } from '../../../src/ui/page/api-types.js'
+import { ANALYST_KEY } from '../../fixtures/app.js'
 import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
@@ -36,6 +38,22 @@ t.test('The page', { skip }, async t => {
       await context.close()
     })
   }
+
+  await t.test('draws the coverage of detections with gaps first', async t => {
+    const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+    await page.route(/\/v1\/coverage\?/, async route => { // nothing of the watch has a gap
+      const coverage = await watch.api<PageOf<CoverageLine>>('/coverage?limit=1000')
+      const last = coverage.items.findLast(({ totals }) => totals.slots > 0)!
+      await route.fulfill({ json: { ...coverage, items: coverage.items.map(line => line === last ? { ...line, totals: { ...line.totals, gaps: { ...line.totals.gaps, failed: { count: 1, seconds: 3600 } } } } : line) } })
+    })
+    await page.reload()
+    await settle(page)
+    t.equal(await page.locator('.strips a').first().innerText(), 'hecate___shell_in_a_container')
+    t.match(await page.locator('.answer').innerText(), /1 detection has gaps/)
+    await page.unrouteAll({ behavior: 'ignoreErrors' }) // the page polls
+    t.strictSame(faults, [])
+    await context.close()
+  })
 
   await t.test('says on top whether all is watched and what was found', async t => {
     const { page, context, faults } = await open('/')

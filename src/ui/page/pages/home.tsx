@@ -93,13 +93,18 @@ function useOpen (severity: Severity): QueryState<PageOf<Finding>> {
 /** Gaps that nobody need worry about: src/detect/coverage.ts. */
 const HARMLESS = new Set(['not_due_yet', 'before_first_enabled'])
 
+/** What of the last 24 hours no evaluation has seen, and should have. */
+function gapSeconds ({ totals }: CoverageLine): number {
+  return Object.entries(totals.gaps).reduce((sum, [cause, gap]) => HARMLESS.has(cause) ? sum : sum + gap.seconds, 0)
+}
+
 /** The whole page in a sentence. */
 function Answer ({ counts, sources, silent, coverage, owed, failed }: { counts: Counts | undefined, sources: PageOf<Source> | undefined, silent: PageOf<Source> | undefined, coverage: PageOf<CoverageLine> | undefined, owed: PageOf<LedgerSlot> | undefined, failed: PageOf<LedgerSlot> | undefined }) {
   const now = useNow()
   if (counts === undefined || sources === undefined || silent === undefined || coverage === undefined || owed === undefined || failed === undefined) return <p class='answer neutral' role='status'>Looking…</p>
   const silentCount = silent.total ?? silent.items.length
   const watched = coverage.items.filter(({ totals }) => totals.slots > 0)
-  const withGaps = watched.filter(({ totals }) => Object.entries(totals.gaps).some(([cause, gap]) => !HARMLESS.has(cause) && gap.seconds > 0))
+  const withGaps = watched.filter(line => gapSeconds(line) > 0)
   const late = owed.items.filter(({ scheduled_time: at }) => now - Date.parse(at) > 5 * 60_000)
   const trouble = [
     ...sources.items.length === 0 ? ['no events have come in'] : [],
@@ -165,7 +170,7 @@ function TopRisk ({ page: { items } }: { page: PageOf<RiskObject> }) {
 const MAX_STRIPS = 25
 
 function CoverageStrips ({ page: { items } }: { page: PageOf<CoverageLine> }) {
-  const watched = items.filter(({ totals }) => totals.slots > 0)
+  const watched = items.filter(({ totals }) => totals.slots > 0).toSorted((a, b) => gapSeconds(b) - gapSeconds(a)) // the worst first: it must be among those that are drawn
   const idle = items.length - watched.length
   if (watched.length === 0) return <EmptyState title='No slot of a detection was due in the last 24 hours'>{idle > 0 && <>{countOf(idle, 'detection')} {idle === 1 ? 'is' : 'are'} there. Enable one, and its slots appear here.</>}</EmptyState>
   return (
