@@ -48,10 +48,11 @@ const SAMPLE_MS = 1_000
 /** Enough for what is asked of it and for as much behind. */
 const LOAD_MS = 150_000
 
-/** A server that was down for a day: how long it takes to have looked at all of it, and what HEC's clients notice of that. Another one that was down for weeks lists what it owes. */
+/** A server that was down for some hours: how long it takes to have looked at all of them, and what HEC's clients notice of that. Another one that was down for weeks lists what it owes. */
 export async function measureCatchUp ({ dir, events, hours, slots, signal, say }: CatchUpOptions): Promise<CatchUpFigures> {
   say(`${slots} owed slots`)
   const listedMs = await measureList(join(dir, 'list'), slots, signal)
+  say(`${slots} owed slots were listed after ${Math.round(listedMs)} ms`)
   say(`${events.toLocaleString('en')} events of ${hours} hours`)
   const server = join(dir, 'server')
   // The newest window ends ten minutes before its slot, and there is one more slot than hours that are full.
@@ -59,7 +60,7 @@ export async function measureCatchUp ({ dir, events, hours, slots, signal, say }
   for (let hour = hours; hour > 0; hour--) {
     signal.throwIfAborted()
     const endMs = lastSlotMs - (hour - 1) * HOUR_MS
-    runWriterLoop({ dataDir: dataDirOf(server), eventsPerRequest: 100, events: Math.round(events / hours), seed: hour, startUs: (endMs - 70 * 60_000) * 1_000, spanUs: HOUR_MS * 1_000, arrivalUs: endMs * 1_000 })
+    await runWriterLoop({ dataDir: dataDirOf(server), eventsPerRequest: 100, events: Math.round(events / hours), seed: hour, startUs: (endMs - 70 * 60_000) * 1_000, spanUs: HOUR_MS * 1_000, arrivalUs: endMs * 1_000 })
   }
   await liveAt(server, lastSlotMs - hours * HOUR_MS + 1_000, signal)
   say(`${hours} owed slots while HEC takes events`)
@@ -74,7 +75,7 @@ async function measureRuns (dir: string, signal: AbortSignal): Promise<Pick<Catc
   const loaded = runLoad({ port: server.port, token: TOKEN, ...LOAD, warmUpMs: 0, measureMs: LOAD_MS, sampleMs: SAMPLE_MS }, AbortSignal.any([signal, load.signal]), sample => samples.push({ ...sample, endMs: performance.now() }))
     .catch((error: unknown) => { if (!load.signal.aborted) throw error })
   try {
-    while (await metric(server, 'hecate_ledger_owed_slots', signal) > 0) await sleep(50, undefined, { signal })
+    while (await metric(server, 'hecate_ledger_owed_slots') > 0) await sleep(50, undefined, { signal })
     const doneMs = performance.now()
     await sleep(Math.max(10_000, doneMs - startMs), undefined, { signal })
     const { items } = await ask<{ items: { row_count: number }[] }>(server, 'ledger?earliest=0&limit=1000', signal)
@@ -127,8 +128,9 @@ async function ask<Reply> ({ port }: ServerProcess, path: string, signal: AbortS
   return await reply.json() as Reply
 }
 
-async function metric ({ port }: ServerProcess, name: string, signal: AbortSignal): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { signal })).text()
+/** It is asked for again and again, and a fetch leaves what it listens to a signal with until its garbage is collected: so it has none. */
+async function metric ({ port }: ServerProcess, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN)
 }
 

@@ -28,7 +28,7 @@ let bytes = 0
 for (let seed = 1; bytes < wanted; seed++) {
   const day = Math.floor(bytes / wanted * days)
   const arrivalUs = lastUs - (days - 1 - day) * DAY_US
-  const made = runWriterLoop({ dataDir, eventsPerRequest: EVENTS_PER_REQUEST, events: EVENTS_PER_LOOK, seed, startUs: arrivalUs - 60_000_000, spanUs: 60_000_000, arrivalUs })
+  const made = await runWriterLoop({ dataDir, eventsPerRequest: EVENTS_PER_REQUEST, events: EVENTS_PER_LOOK, seed, startUs: arrivalUs - 60_000_000, spanUs: 60_000_000, arrivalUs })
   events += made.events
   bytes = storedBytes(dataDir)
 }

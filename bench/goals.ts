@@ -44,16 +44,17 @@ export async function measureGoals ({ dir, events, seconds, bytes, signal, say }
   }
   const seed = compileSeed()
   const window = seed.windowOf(SLOT_MS)
-  const writers = EVENTS_PER_REQUEST.map(eventsPerRequest => {
+  const writers: Figures['writers'][number][] = []
+  for (const eventsPerRequest of EVENTS_PER_REQUEST) {
     signal.throwIfAborted()
     const count = Math.round(events * LOOP_SHARE[eventsPerRequest]!)
     say(`writer without HTTP, ${count.toLocaleString('en')} events, ${eventsPerRequest} a request`)
     const dataDir = dataDirOf(dir, eventsPerRequest)
-    const loop = runWriterLoop({
+    const loop = await runWriterLoop({
       dataDir, eventsPerRequest, events: count, seed: 1, startUs: window.earliestUs, spanUs: window.latestUs - window.earliestUs, arrivalUs: SLOT_MS * 1_000,
     })
-    return { loop, disk: measureDisk(dataDir) }
-  })
+    writers.push({ loop, disk: measureDisk(dataDir) })
+  }
   const dataDir = dataDirOf(dir, EVENTS_PER_REQUEST[0]!)
   say('scan of a log file')
   const scan = await measureScan({

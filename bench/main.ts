@@ -19,7 +19,7 @@ import { toCatchUpTable, toEnduranceTable, toGoalTable, toProfileTable } from '.
 const USAGE = `usage: npm run bench -- [--quick] [--events N] [--seconds N] [--gb N]
        npm run bench -- --soak DURATION [--per-request N]
        npm run bench -- --profile [--quick]
-       npm run bench -- --catch-up [--events N] [--quick]
+       npm run bench -- --catch-up [--events N] [--hours N] [--quick]
 
   Measures what the goals speak of and prints one table. It never fails for a figure (docs/performance.md).
 
@@ -30,7 +30,8 @@ const USAGE = `usage: npm run bench -- [--quick] [--events N] [--seconds N] [--g
   --soak DURATION    peak load for so long (20s, 10m, 1h; 8s at least), and what it does to the server second by second
   --per-request N    events a request of it (10)
   --profile          where the writer's time goes
-  --catch-up         what a server takes that owes 24 slots, each over its part of the events, while HEC takes new ones
+  --catch-up         what a server takes that owes slots, each over its part of the events, while HEC takes new ones
+  --hours N          hourly slots that it owes (24)
   --write-docs       writes the table, of --soak the plot too, into docs/
 
   Data is written below the folder for temporary files (TMPDIR) and removed. An fsync is only worth its name on a disk.
@@ -43,7 +44,7 @@ const QUICK_SHARE = 0.1
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false }, events: { type: 'string' }, seconds: { type: 'string' }, gb: { type: 'string' },
-    soak: { type: 'string' }, 'per-request': { type: 'string', default: '10' }, profile: { type: 'boolean', default: false }, 'catch-up': { type: 'boolean', default: false },
+    soak: { type: 'string' }, 'per-request': { type: 'string', default: '10' }, profile: { type: 'boolean', default: false }, 'catch-up': { type: 'boolean', default: false }, hours: { type: 'string', default: '24' },
     'write-docs': { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
   },
 })
@@ -53,8 +54,9 @@ const seconds = Number(values.seconds ?? (quick ? 1 : 4))
 const gigabytes = Number(values.gb ?? (quick ? 0.02 : 0.5))
 const soakSeconds = values.soak === undefined ? null : toSeconds(values.soak)
 const perRequest = Number(values['per-request'])
+const hours = Number(values.hours)
 
-if (values.help || !Number.isSafeInteger(events) || events < 10_000 || !(seconds > 0) || !(gigabytes > 0) || Number.isNaN(soakSeconds) || !Number.isSafeInteger(perRequest) || perRequest < 1) {
+if (values.help || !Number.isSafeInteger(events) || events < 10_000 || !(seconds > 0) || !(gigabytes > 0) || Number.isNaN(soakSeconds) || [perRequest, hours].some(count => !Number.isSafeInteger(count) || count < 1)) {
   process.stdout.write(USAGE)
   process.exitCode = values.help ? 0 : 2
 } else {
@@ -70,7 +72,7 @@ if (values.help || !Number.isSafeInteger(events) || events < 10_000 || !(seconds
 
 async function run (dir: string, signal: AbortSignal): Promise<void> {
   if (values.profile) return show('profile', await profile(dir), dir)
-  if (values['catch-up']) return show('catch-up', toCatchUpTable(await measureCatchUp({ dir, events, hours: 24, slots: 1_000, signal, say })), dir)
+  if (values['catch-up']) return show('catch-up', toCatchUpTable(await measureCatchUp({ dir, events, hours, slots: 1_000, signal, say })), dir)
   if (soakSeconds === null) return show('goals', toGoalTable(await measureGoals({ dir, events, seconds, bytes: gigabytes * 1e9, signal, say })), dir)
   const figures = await measureEndurance({
     dir, eventsPerRequest: perRequest, seconds: soakSeconds, signal,

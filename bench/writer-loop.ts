@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { loadConfig } from '../src/config.js'
 import { buildFieldTables } from '../src/fields/field-tables.js'
 import type { AppendRequest } from '../src/store/events.js'
@@ -26,6 +27,9 @@ export interface WriterLoopOptions {
   readonly spanUs: number
   readonly arrivalUs: number
 }
+
+/** After so many commits the event loop has a turn, in which Node lets go of what zstd gave back: else the blocks of all events would stay in memory. */
+const COMMITS_PER_TURN = 16
 
 /** What a commit takes when all connections of the ingest figures wait for it. */
 export const REQUESTS_PER_COMMIT = 16
@@ -59,16 +63,17 @@ export function nextRequests (generator: Generator, eventsPerRequest: number, ar
 }
 
 /** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
-export function runWriterLoop ({ dataDir, eventsPerRequest, events, seed, startUs, spanUs, arrivalUs }: WriterLoopOptions): WriterLoopFigures {
+export async function runWriterLoop ({ dataDir, eventsPerRequest, events, seed, startUs, spanUs, arrivalUs }: WriterLoopOptions): Promise<WriterLoopFigures> {
   const writer = openLoopWriter(dataDir)
   const generator = openGenerator({ seed, startUs, stepUs: Math.floor(spanUs / events) })
   let elapsedMs = 0
-  while (generator.events < events) {
+  for (let commits = 1; generator.events < events; commits++) {
     const requests = nextRequests(generator, eventsPerRequest, arrivalUs)
     const startMs = performance.now()
     const commit = writer.append(requests)
     elapsedMs += performance.now() - startMs
     if ('error' in commit) throw commit.error
+    if (commits % COMMITS_PER_TURN === 0) await setImmediate()
   }
   writer.close()
   return { eventsPerRequest, events: generator.events, eventsPerSecond: generator.events / elapsedMs * 1_000, rawBytes: generator.eventBytes }
