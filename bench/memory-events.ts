@@ -8,6 +8,7 @@ import { openStats } from '../src/spl/stages/stats.js'
 import type { Row } from '../src/spl/row.js'
 import type { ArrivalQuery, ArrivalResult, EventStore, FindOptions, FoundEvent, FoundGroup, Position, SearchResult } from '../src/store/events.js'
 import type { SearchPlan } from '../src/spl/plan.js'
+import { packEvents } from '../src/store/sqlite/find-groups.js'
 
 /** An event of a few fields, which are as search sees them. */
 export interface MemoryEvent { readonly timeUs: number, readonly arrivalMs: number, readonly fields: Readonly<Record<string, Scalar>> }
@@ -74,14 +75,14 @@ export function openMemoryEvents (pause: () => Promise<void>): EventStore & { re
       await pause()
       return rest.slice(0, limit).map(event => ({ event: toEvent(event), timeUs: event.timeUs }))
     },
-    async findGroups ({ predicate, groups, order, limit, ...scope }): Promise<FoundGroup[]> {
+    async findGroups ({ predicate, groups, order, limit, maxBytes, ...scope }): Promise<FoundGroup[]> {
       await pause()
       const sign = order.startsWith('-') ? -1 : 1
       const found = groups.map(group => {
         const test = compilePredicate(group.predicate)
         const events = matching(predicate, { ...scope, window: group.window }).filter(event => (group.id ?? event.id) === event.id && test(name => fieldOf(event, name)))
         const first = events.sort((a, b) => sign * (order.endsWith('id') ? a.id - b.id : a.timeUs - b.timeUs || a.id - b.id)).slice(0, limit)
-        return { events: first.map(event => JSON.stringify(toEvent(event))), count: events.length }
+        return { ...packEvents(first.map(event => JSON.stringify(toEvent(event))), maxBytes), count: events.length }
       })
       await pause()
       return found

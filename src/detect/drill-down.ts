@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Detection } from '../detection.js'
-import type { Event, Value, Window } from '../event.js'
+import type { Value, Window } from '../event.js'
 import { ALL_TIME, toMicroseconds, toRfc3339 } from '../event.js'
 import type { DrillDown, FindingBody, FindingDetail } from '../finding.js'
 import type { Expr, Predicate } from '../spl/ast.js'
@@ -12,7 +12,8 @@ import { andTerms } from '../spl/predicate.js'
 import { printStages, quoteText } from '../spl/print.js'
 import type { Row } from '../spl/row.js'
 import { toScalars, toText } from '../spl/value.js'
-import type { FoundEvidence } from '../store/control/findings.js'
+import type { PackedEvidence } from '../store/control/findings.js'
+import { unpackEvents } from '../store/control/findings.js'
 import { binOfRow } from './evidence.js'
 
 const NOWHERE = { start: 0, end: 0 }
@@ -21,12 +22,11 @@ const NOWHERE = { start: 0, end: 0 }
 const MAX_RAW = 20_000
 
 /** The search that lists the events behind a row; null where there are none, or it would be too long to be run. */
-export function toDrillDown (plan: SearchPlan, row: Row, window: Window, evidence: FoundEvidence): DrillDown | null {
+export function toDrillDown (plan: SearchPlan, row: Row, window: Window, evidence: PackedEvidence): DrillDown | null {
   const { predicate } = contributingPredicate(plan, row.origin)
   if (plan.identity.kind !== 'event') return toSearch(predicate, exactTerms(predicate), binOfRow(plan, row, window))
-  const [json] = evidence.events
-  if (json === undefined) return null
-  const event = JSON.parse(json) as Event
+  const [event] = unpackEvents(evidence.events)
+  if (event === undefined) return null
   const timeUs = toMicroseconds(event.time)
   const isRaw: Expr[] = event.raw.length > MAX_RAW ? [] : [equals('_raw', event.raw.toWellFormed())]
   return toSearch(predicate, isRaw, { earliestUs: timeUs, latestUs: timeUs + 1 })

@@ -9,12 +9,16 @@ import type { SearchPlan } from '../spl/plan.js'
 import { contributingPredicate } from '../spl/plan.js'
 import type { Row } from '../spl/row.js'
 import { toScalars, toText } from '../spl/value.js'
-import type { FoundEvidence } from '../store/control/findings.js'
+import type { PackedEvidence } from '../store/control/findings.js'
+import { unpackEvents } from '../store/control/findings.js'
 import type { EventGroup, EventStore, Position } from '../store/events.js'
 import { cutText } from './change.js'
 
 /** The most events that are kept with a finding. */
 const MAX_EVIDENCE_EVENTS = 100
+
+/** The most that they may take, compressed. */
+const MAX_EVIDENCE_BYTES = 256 << 10
 
 /** The most nodes that are named. */
 const MAX_NODES = 5
@@ -28,13 +32,13 @@ export interface RunScope { readonly window: Window, readonly position: Position
 interface EvidenceDeps { readonly events: Pick<EventStore, 'findGroups'>, readonly signal: AbortSignal }
 
 /** The events behind each of some rows of a run, in their order: the event that a row is, or those of the base predicate, the row's BY values, its bin within the window. */
-export async function findEvidence (plan: SearchPlan, rows: readonly Row[], { window, position }: RunScope, { events, signal }: EvidenceDeps): Promise<FoundEvidence[]> {
+export async function findEvidence (plan: SearchPlan, rows: readonly Row[], { window, position }: RunScope, { events, signal }: EvidenceDeps): Promise<PackedEvidence[]> {
   const isEvent = plan.identity.kind === 'event'
   const contributing = rows.map(({ origin }) => contributingPredicate(plan, origin))
   const groups = rows.map((row, i): EventGroup => isEvent ? { predicate: EVERY, window, id: eventOf(row) } : { predicate: contributing[i]!.own, window: binOfRow(plan, row, window) })
   const predicate = isEvent ? EVERY : contributing[0]?.base ?? EVERY
-  const found = await events.findGroups({ predicate, groups, position, order: 'time', limit: MAX_EVIDENCE_EVENTS, signal })
-  return found.map(({ events, count }, i) => ({ event_count: count, approximate: isEvent ? count === 0 : contributing[i]!.approximate, events }))
+  const found = await events.findGroups({ predicate, groups, position, order: 'time', limit: MAX_EVIDENCE_EVENTS, maxBytes: MAX_EVIDENCE_BYTES, signal })
+  return found.map(({ events, kept, count }, i) => ({ event_count: count, kept_count: kept, approximate: isEvent ? count === 0 : contributing[i]!.approximate, events }))
 }
 
 /** The id of the event that a row is; none has that of a row of a lookup. */
@@ -47,8 +51,8 @@ export async function findLate (plan: SearchPlan, rows: readonly Row[], { window
   if (plan.identity.kind === 'event' || rows.length === 0) return rows.map(() => null)
   const contributing = rows.map(({ origin }) => contributingPredicate(plan, origin))
   const groups = rows.map((row, i): EventGroup => ({ predicate: contributing[i]!.own, window: binOfRow(plan, row, window) }))
-  const found = await events.findGroups({ predicate: contributing[0]!.base, groups, position, since: after, order: 'id', limit: MAX_EVIDENCE_EVENTS, signal })
-  return found.map(({ events }) => toLate(events.map(json => JSON.parse(json) as Event)))
+  const found = await events.findGroups({ predicate: contributing[0]!.base, groups, position, since: after, order: 'id', limit: MAX_EVIDENCE_EVENTS, maxBytes: Infinity, signal })
+  return found.map(({ events }) => toLate(unpackEvents(events)))
 }
 
 function toLate (events: readonly Event[]): FindingChange['late'] {

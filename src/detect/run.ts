@@ -3,7 +3,6 @@ import { AppError } from '../errors.js'
 import type { ChangeReason } from '../finding.js'
 import { saysTheSame } from '../finding.js'
 import type { FindingDraft, FindingStore, RunOfBackfill, RunRecord } from '../store/control/findings.js'
-import { packEvidence } from '../store/control/findings.js'
 import type { RunnableSlot } from '../store/control/ledger.js'
 import type { EventStore, Position, SearchResult } from '../store/events.js'
 import type { CompiledDefinition } from './definition.js'
@@ -87,7 +86,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
 
 interface DraftContext { readonly slot: RunnableSlot, readonly compiled: CompiledDefinition, readonly window: Window, readonly position: Position }
 
-/** Rows whose events are looked for together. So many times as many events as are kept of a row may be in memory, and not all of them packed. */
+/** Rows whose events are looked for together. So many times as many events as are kept of a row may be in memory before they are packed. */
 const ROWS_TOGETHER = 100
 
 /** In the order of the rows. Those that are new or say something new get their events. */
@@ -119,13 +118,12 @@ async function toNewDrafts (news: readonly News[], { slot, compiled: { plan, def
   const evidence = await findEvidence(plan, news.map(({ row }) => row), { window, position }, deps)
   const known = news.filter(({ before }) => before !== undefined)
   const late = slot.position === null ? [] : await findLate(plan, known.map(({ row }) => row), { window, position, after: slot.position }, deps)
-  return Promise.all(news.map(async (one, i): Promise<[number, FindingDraft]> => {
+  return news.map((one, i): [number, FindingDraft] => {
     const { id, body, row, place, before } = one
-    const drillDown = toDrillDown(plan, row, window, evidence[i]!)
-    const packed = await packEvidence(evidence[i]!)
-    if (before === undefined) return [place, { id, body, evidence: packed, drillDown, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }]
-    return [place, { id, body, evidence: packed, drillDown, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late: late[known.indexOf(one)] ?? null }), throttle: null }]
-  }))
+    const found = { evidence: evidence[i]!, drillDown: toDrillDown(plan, row, window, evidence[i]!) }
+    if (before === undefined) return [place, { id, body, ...found, change: null, throttle: throttling === null ? null : throttleOf(throttling, row, slot.slot_ms) }]
+    return [place, { id, body, ...found, change: toChange(before.body, body, { reason: reasonOf(slot, before.definitionHash), late: late[known.indexOf(one)] ?? null }), throttle: null }]
+  })
 }
 
 /** Why a slot that was evaluated is evaluated again. */

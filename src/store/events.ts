@@ -96,6 +96,8 @@ export interface FindGroupsOptions extends Omit<FindOptions, 'window' | 'after'>
   /** What the events of all groups meet. `limit` is of each group. */
   readonly predicate: Predicate
   readonly groups: readonly EventGroup[]
+  /** What the events of a group may take, compressed: of more the first half is kept, or the half of that. */
+  readonly maxBytes: number
 }
 
 /** What tells the events of a group from others. */
@@ -107,9 +109,11 @@ export interface EventGroup {
 }
 
 export interface FoundGroup {
-  /** Each as the JSON of an `Event`: they are kept or handed on, and text costs a thread that gets it next to nothing. */
-  readonly events: readonly string[]
-  /** Of all that there are. */
+  /** Gzip of a JSON array of them: they are to be kept, and what gets them takes events meanwhile. */
+  readonly events: Uint8Array
+  /** How many are in it. */
+  readonly kept: number
+  /** How many there are. */
   readonly count: number
 }
 

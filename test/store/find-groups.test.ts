@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Arbitrary } from 'fast-check'
 import t from 'tap'
+import type { Event } from '../../src/event.js'
 import { ALL_TIME } from '../../src/event.js'
 import { countEvents } from '../../src/detect/search.js'
 import type { Predicate } from '../../src/spl/ast.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { contributingPredicate, planSearch } from '../../src/spl/plan.js'
 import { allOf } from '../../src/spl/predicate.js'
+import { unpackEvents } from '../../src/store/control/findings.js'
 import type { EventGroup, EventOrder, EventStore, FindGroupsOptions, FoundGroup, Position } from '../../src/store/events.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append } from '../fixtures/events.js'
@@ -19,13 +21,21 @@ import { COLUMN_NAMES, edge, openFilled, search, window } from '../fixtures/rand
 const ORDERS: readonly EventOrder[] = ['time', '-time', 'id', '-id']
 const EVERY: Predicate = { kind: 'all', span: { start: 0, end: 0 } }
 
+interface Unpacked { readonly events: readonly Event[], readonly count: number }
+
+function unpack ({ events, kept, count }: FoundGroup): Unpacked {
+  const unpacked = unpackEvents(events)
+  assert.equal(unpacked.length, kept)
+  return { events: unpacked, count }
+}
+
 /** What is found when each group is looked for alone. */
-async function oneByOne (events: EventStore, { predicate: base, groups, limit, ...options }: FindGroupsOptions): Promise<FoundGroup[]> {
-  const found: FoundGroup[] = []
+async function oneByOne (events: EventStore, { predicate: base, groups, limit, ...options }: FindGroupsOptions): Promise<Unpacked[]> {
+  const found: Unpacked[] = []
   for (const { predicate: own, window, id } of groups) {
     const predicate = allOf([base, own], base.span)
     const all = (await events.find({ ...options, predicate, window, limit: 100_000 })).filter(({ event }) => id === undefined || event.id === id)
-    found.push({ events: all.slice(0, limit).map(({ event }) => JSON.stringify(event)), count: all.length })
+    found.push({ events: all.slice(0, limit).map(({ event }) => event), count: all.length })
     if (id === undefined && options.since === undefined) assert.equal(await countEvents(events, predicate, { window, position: options.position }), all.length)
   }
   return found
@@ -47,8 +57,8 @@ async function assertSame (events: EventStore, numRuns: number): Promise<{ event
       const { edges, id } = own[i % own.length]!
       return { predicate, window: edges === null ? window : { earliestUs: Math.min(...edges), latestUs: Math.max(...edges) }, ...id === undefined ? {} : { id } }
     })
-    const options = { predicate: base, groups, since, position, order, limit }
-    const [found, wanted] = [await events.findGroups(options), await oneByOne(events, options)]
+    const options = { predicate: base, groups, since, position, order, limit, maxBytes: Infinity }
+    const [found, wanted] = [(await events.findGroups(options)).map(unpack), await oneByOne(events, options)]
     const difference = wanted.findIndex((group, i) => JSON.stringify(group) !== JSON.stringify(found[i]))
     if (difference !== -1) throw new Error(`${text}\ngroup ${difference} is ${JSON.stringify(found[difference])}, not ${JSON.stringify(wanted[difference])}`)
     for (const { events, count } of found.slice(1)) {
@@ -85,12 +95,17 @@ t.test('the first events of a group are kept, whatever the order in which they c
   for (const times of [[60, 50, 70, 55], [10, 30, 20, 10], [65, 5, 40, 35]]) await append(events, times.map(time => ({ time, sourcetype: `s${time % 10}`, event: { time } })), ARRIVAL_MS)
   const is = (value: string): Predicate => ({ kind: 'is', field: 'sourcetype', value, span: EVERY.span })
   const find = async (order: EventOrder, limit: number) => {
-    const found = await events.findGroups({ predicate: EVERY, groups: [is('s0'), is('s5'), EVERY].map(predicate => ({ predicate, window: ALL_TIME })), position: events.position(), order, limit })
-    return found.map(({ events, count }) => [count, ...events.map(json => (JSON.parse(json) as { time: number }).time)])
+    const found = await events.findGroups({ predicate: EVERY, groups: [is('s0'), is('s5'), EVERY].map(predicate => ({ predicate, window: ALL_TIME })), position: events.position(), order, limit, maxBytes: Infinity })
+    return found.map(unpack).map(({ events, count }) => [count, ...events.map(({ time }) => time)])
   }
 
   t.strictSame(await find('time', 3), [[8, 10, 10, 20], [4, 5, 35, 55], [12, 5, 10, 10]])
   t.strictSame(await find('-time', 2), [[8, 70, 60], [4, 65, 55], [12, 70, 65]])
   t.strictSame(await find('id', 2), [[8, 60, 50], [4, 55, 65], [12, 60, 50]])
-  t.strictSame(await events.findGroups({ predicate: EVERY, groups: [], position: events.position(), order: 'time', limit: 1 }), [])
+  t.strictSame(await events.findGroups({ predicate: EVERY, groups: [], position: events.position(), order: 'time', limit: 1, maxBytes: Infinity }), [])
+
+  const every = async (limit: number, maxBytes: number) => (await events.findGroups({ predicate: EVERY, groups: [{ predicate: EVERY, window: ALL_TIME }], position: events.position(), order: 'time', limit, maxBytes }))[0]!
+  const six = await every(6, Infinity)
+  t.strictSame(await every(12, six.events.length), { ...six, count: 12 }, 'what does not fit is left out')
+  t.match(await every(12, 30), { kept: 0, count: 12 })
 })

@@ -1,5 +1,4 @@
-import { promisify } from 'node:util'
-import { gunzipSync, gzip } from 'node:zlib'
+import { gunzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import { toMicroseconds } from '../../event.js'
 import type { DrillDown, Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
@@ -133,16 +132,10 @@ type Marks = Pick<Finding, 'throttled_by' | 'suppressed_by'>
 
 interface RevisionRow { readonly revision: number, readonly run_id: string, readonly created_ms: number, readonly body: string, readonly change: string | null }
 
-/** The events that a finding comes from, each as JSON. */
-export type FoundEvidence = Omit<Evidence, 'events'> & { readonly events: readonly string[] }
+/** The events that a finding comes from as they are kept: gzip of a JSON array. */
+export interface PackedEvidence { readonly event_count: number, readonly kept_count: number, readonly approximate: boolean, readonly events: Uint8Array }
 
-/** The same as it is kept. */
-export interface PackedEvidence { readonly event_count: number, readonly kept_count: number, readonly approximate: number, readonly events: Buffer }
-
-type EvidenceRow = Omit<PackedEvidence, 'kept_count'>
-
-/** The most that the kept events of one finding may take, compressed. */
-const MAX_EVIDENCE_BYTES = 256 << 10
+interface EvidenceRow { readonly event_count: number, readonly approximate: number, readonly events: Uint8Array }
 
 /** Findings and the runs that gave them, in control.db. Who keeps something of each finding is in `listeners`. */
 export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null) {
@@ -227,7 +220,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       position, run_id: run.id, slot_ms: Math.max(run.slot_ms, before?.slot_ms ?? 0), backfill_id: backfill?.id ?? null,
       throttle_key: throttle?.key ?? null, fired_slot_ms: throttle === null || visibilityOf(marks) !== 'shown' ? null : run.slot_ms,
     })
-    if (evidence !== null) putEvidence.run({ id, ...evidence, drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
+    if (evidence !== null) putEvidence.run({ id, ...evidence, approximate: evidence.approximate ? 1 : 0, drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
     return what
   }
 
@@ -412,7 +405,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     evidence (id: string): Evidence | null {
       const row = selectEvidence.get(id)
       if (row === undefined) return null
-      return { event_count: row.event_count, approximate: row.approximate === 1, events: JSON.parse(gunzipSync(row.events).toString()) as Evidence['events'] }
+      return { event_count: row.event_count, approximate: row.approximate === 1, events: unpackEvents(row.events) }
     },
   }
 }
@@ -449,12 +442,7 @@ function toFinding (row: FindingRow): Finding {
   }
 }
 
-const compress = promisify(gzip)
-
-/** As many of the events, from the first, as fit compressed. They are compressed beside what else the process does: a run may have thousands of rows, and is written in one piece. */
-export async function packEvidence ({ event_count, approximate, events }: FoundEvidence): Promise<PackedEvidence> {
-  for (let kept = events.length; ; kept = Math.floor(kept / 2)) {
-    const packed = await compress(`[${events.slice(0, kept).join()}]`)
-    if (packed.length <= MAX_EVIDENCE_BYTES || kept === 0) return { event_count, kept_count: kept, approximate: approximate ? 1 : 0, events: packed }
-  }
+/** The events that are kept of a finding. */
+export function unpackEvents (packed: Uint8Array): Evidence['events'] {
+  return JSON.parse(gunzipSync(packed).toString()) as Evidence['events']
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import type { Scalar, Value } from '../../event.js'
 import type { Predicate } from '../../spl/ast.js'
 import { andTerms } from '../../spl/predicate.js'
@@ -19,6 +20,7 @@ export interface FindGroupsJob extends Scope {
   readonly groups: readonly EventGroup[]
   readonly order: EventOrder
   readonly limit: number
+  readonly maxBytes: number
 }
 
 type Get = (field: string) => Value | undefined
@@ -27,7 +29,7 @@ type Get = (field: string) => Value | undefined
  * Collects the events of groups from blocks that are added. A block is read once for all groups, and decoded for those events alone that some group keeps, as far as
  * columns say which these are.
  */
-export function openGroupFinder ({ predicate, groups: asked, order, limit, ...scope }: FindGroupsJob) {
+export function openGroupFinder ({ predicate, groups: asked, order, limit, maxBytes, ...scope }: FindGroupsJob) {
   const condition = toCondition(predicate)
   const matches = compilePredicate(predicate)
   const compare = compareIn(order)
@@ -75,7 +77,7 @@ export function openGroupFinder ({ predicate, groups: asked, order, limit, ...sc
         return candidatesOf(getAt(place)).some(group => group.holds(event))
       }))
     },
-    results: (): FoundGroup[] => groups.map(({ result }) => result()),
+    results: (): FoundGroup[] => groups.map(({ result }) => result(maxBytes)),
   }
 }
 
@@ -124,7 +126,15 @@ function openGroup ({ predicate, window, id: onlyId }: EventGroup, limit: number
       if (kept.length > limit) kept.pop()!.isDropped = true
       return one
     },
-    result: (): FoundGroup => ({ events: kept.map(({ json }) => json), count }),
+    result: (maxBytes: number): FoundGroup => ({ ...packEvents(kept.map(({ json }) => json), maxBytes), count }),
+  }
+}
+
+/** As many of the events, from the first, as fit compressed; each is JSON. */
+export function packEvents (events: readonly string[], maxBytes: number): Omit<FoundGroup, 'count'> {
+  for (let kept = events.length; ; kept = Math.floor(kept / 2)) {
+    const packed = gzipSync(`[${events.slice(0, kept).join()}]`)
+    if (packed.length <= maxBytes || kept === 0) return { events: packed, kept }
   }
 }
 

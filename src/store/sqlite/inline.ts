@@ -41,8 +41,8 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     find: async ({ predicate, order, limit, after, signal, ...scope }) => {
       return runAtOnce(reader.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, alive(signal)))
     },
-    findGroups: async ({ predicate, groups, order, limit, signal, ...scope }) => {
-      return runAtOnce(reader.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit }, alive(signal)))
+    findGroups: async ({ predicate, groups, order, limit, maxBytes, signal, ...scope }) => {
+      return runAtOnce(reader.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit, maxBytes }, alive(signal)))
     },
     since: async ({ after, position, queries, signal }) => {
       return runAtOnce(reader.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, alive(signal)))

@@ -86,8 +86,8 @@ export async function openSqliteEvents ({ dataDir, retention, report, ...options
     find: ({ predicate, order, limit, after, signal, ...scope }: FindOptions) => {
       return readers.find({ ...catalogue.scopeOf(scope), predicate, order, limit, after }, signal)
     },
-    findGroups: async ({ predicate, groups, order, limit, signal, ...scope }: FindGroupsOptions) => {
-      return readers.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit }, signal)
+    findGroups: async ({ predicate, groups, order, limit, maxBytes, signal, ...scope }: FindGroupsOptions) => {
+      return readers.findGroups({ ...catalogue.scopeOf({ ...scope, window: joinWindows(groups.map(({ window }) => window)) }), predicate, groups, order, limit, maxBytes }, signal)
     },
     async since ({ after, position, queries, signal }: SinceOptions): Promise<readonly ArrivalResult[]> {
       return readers.since({ ...catalogue.scopeOf({ window: arrivalWindow(queries), since: after, position }), queries }, signal)
