@@ -28,6 +28,8 @@ export const MAX_EVIDENCE = 1_000
 
 const POSTINGS_AT_A_TIME = 5_000
 const OBJECTS_AT_A_TIME = 100
+/** A commit waits for the disk, and HEC with it: few of them, and each a short one. */
+const OBJECTS_PER_COMMIT = 10
 
 /** A rule that is on: whether its value passes its bound in any stretch of so much event time. */
 export interface RuleSettings { readonly rule: RiskRule, readonly passes: (value: number) => boolean, readonly bound: string, readonly spanMs: number }
@@ -54,6 +56,14 @@ interface Passed { readonly first: number, readonly last: number, readonly value
 
 /** An episode and what this look at it has found. */
 interface EpisodeLook { readonly episode: RiskEpisode, readonly isNew: boolean, readonly evidence: Set<string>, readonly newEvidence: string[], next: number, peak: Passed }
+
+/** What the rules say of an object, before it is written. */
+interface Evaluated {
+  readonly due: RiskDue
+  readonly own: readonly OwnFinding[]
+  readonly writes: readonly EpisodeWrite[]
+  readonly told: readonly { readonly rule: RiskRule, readonly change: 'created' | 'revised' }[]
+}
 
 /** Rules over the postings of each risk object. They look at an object whenever it has got some; what they say are findings of their own. */
 export function openRiskRules ({ events, store, risk, findings, config, cap, signal, report }: RiskRulesDeps) {
@@ -157,7 +167,7 @@ export function openRiskRules ({ events, store, risk, findings, config, cap, sig
     }
   }
 
-  async function evaluate (due: RiskDue, nowMs: number): Promise<void> {
+  async function evaluate (due: RiskDue): Promise<Evaluated> {
     const postings = await read(due)
     const object = risk.objectById(due.object_id)
     const own: OwnFinding[] = []
@@ -170,17 +180,26 @@ export function openRiskRules ({ events, store, risk, findings, config, cap, sig
         told.push({ rule: settings.rule, change: one.isNew ? 'created' : 'revised' })
       }
     }
-    store.settle(due, writes, () => { findings.putOwn(own, events.position(), nowMs) })
-    for (const { rule, change } of told) report(rule, change)
+    return { due, own, writes, told }
+  }
+
+  function settle (all: readonly Evaluated[], nowMs: number): void {
+    store.settle(all, () => { findings.putOwn(all.flatMap(({ own }) => own), events.position(), nowMs) })
+    for (const { told } of all) for (const { rule, change } of told) report(rule, change)
   }
 
   return {
     /** Looks at all objects that got postings since. What it was about to see when the process ended is seen by the next. */
     async evaluate (nowMs: number): Promise<void> {
       for (let due = store.due(OBJECTS_AT_A_TIME); due.length > 0; due = store.due(OBJECTS_AT_A_TIME)) {
-        for (const one of due) {
-          if (signal.aborted) return
-          await evaluate(one, nowMs)
+        for (let from = 0; from < due.length; from += OBJECTS_PER_COMMIT) {
+          const evaluated: Evaluated[] = []
+          for (const one of due.slice(from, from + OBJECTS_PER_COMMIT)) {
+            if (signal.aborted) return
+            evaluated.push(await evaluate(one))
+            await setImmediate()
+          }
+          settle(evaluated, nowMs)
           await setImmediate()
         }
       }

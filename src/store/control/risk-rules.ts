@@ -38,14 +38,16 @@ export function openRiskRuleStore (db: Database.Database) {
     episodes: (objectId: number, rule: string, afterUs: number, beforeUs: number): RiskEpisode[] => selectEpisodes.all({ objectId, rule, afterUs, beforeUs }),
     findingOf: (postingId: number): string => selectFinding.get(postingId)!,
     evidenceIds: (findingId: string): string[] => selectEvidenceIds.all(findingId),
-    /** One transaction: the findings, which `put` writes, what they are made of, and that the postings were seen; what has come meanwhile stays due. */
-    settle: db.transaction((due: RiskDue, writes: readonly EpisodeWrite[], put: () => void): void => {
+    /** One transaction for some objects: the findings, which `put` writes, what they are made of, and that the postings were seen; what has come meanwhile stays due. */
+    settle: db.transaction((objects: readonly { readonly due: RiskDue, readonly writes: readonly EpisodeWrite[] }[], put: () => void): void => {
       put()
-      for (const { episode, newEvidence } of writes) {
-        insertEpisode.run(episode)
-        for (const id of newEvidence) insertEvidence.run(episode.finding_id, id, episode.finding_id)
+      for (const { due, writes } of objects) {
+        for (const { episode, newEvidence } of writes) {
+          insertEpisode.run(episode)
+          for (const id of newEvidence) insertEvidence.run(episode.finding_id, id, episode.finding_id)
+        }
+        deleteDue.run(due)
       }
-      deleteDue.run(due)
     }),
     /** Findings that one of a risk rule is made of, newest event time first, before a place where given. */
     evidence: (findingId: string, limit: number, before?: { readonly timeUs: number, readonly id: string }): EvidenceFindingRow[] => selectEvidence.all({ findingId, limit, timeUs: before?.timeUs ?? Infinity, id: before?.id ?? '' }),
