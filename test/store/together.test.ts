@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import t from 'tap'
 import { COLUMNS } from '../../src/fields/tables.js'
 import { parseSearch } from '../../src/spl/parse.js'
@@ -73,4 +75,13 @@ t.test('a condition of many comparisons, or of many rows of a search in brackets
 
   t.match((await search(events, `${many} | stats count`)).rows, [{ values: new Map([['count', 300]]) }])
   t.match((await search(events, 'a=* [search a=* | table a b] | stats count')).rows, [{ values: new Map([['count', 300]]) }])
+})
+
+t.test('threads that search go behind those that take events', { skip: process.platform !== 'linux' }, async t => {
+  const nices = () => readdirSync('/proc/self/task').map(thread => getPriority(Number(thread)))
+  const before = nices().filter(nice => nice > getPriority()).length
+  const events = await openFilled(t)
+  t.equal(nices().filter(nice => nice > getPriority()).length, before)
+  await search(events, 'a=1 | stats count')
+  t.equal(nices().filter(nice => nice === Math.min(19, getPriority() + 10)).length, before + 1)
 })

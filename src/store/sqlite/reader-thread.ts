@@ -1,3 +1,6 @@
+import { readlinkSync } from 'node:fs'
+import { constants, getPriority, setPriority } from 'node:os'
+import { basename } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
@@ -36,6 +39,7 @@ if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
 const { shared, ...options } = workerData as ReaderThreadOptions
 const state = new Uint32Array(shared)
+goBehindOthers()
 const reader = openReader(options, { scanned: events => { Atomics.add(state, SCANNED, events) } })
 
 /**
@@ -67,6 +71,15 @@ async function take (message: ToReader): Promise<void> {
     const code = error instanceof AppError ? error.code : null
     post({ kind: 'failed', code, message: code === null ? stack ?? text : text })
   }
+}
+
+/** Where there are not cores enough, who takes events goes first: a search takes a little longer, and no sender waits for it. Linux alone gives a thread a priority of its own. */
+function goBehindOthers (): void {
+  if (process.platform !== 'linux') return
+  try {
+    const thread = Number(basename(readlinkSync('/proc/thread-self')))
+    setPriority(thread, Math.min(constants.priority.PRIORITY_LOW, getPriority(thread) + constants.priority.PRIORITY_BELOW_NORMAL))
+  } catch {} // a system without /proc, or one that forbids it
 }
 
 async function runInTurns<T> (steps: Steps<T>): Promise<T> {
