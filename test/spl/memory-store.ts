@@ -43,7 +43,7 @@ function answer (query: StoreQuery, events: readonly Fields[]): Row[] {
   const stats = openStats(query.stats)
   const { by, aggregates } = query.stats
   for (const partition of [rows.filter((_, index) => index % 2 === 1), rows.filter((_, index) => index % 2 === 0)]) {
-    for (const group of groupRows(partition, by)) stats.addPartial(keyOfGroup(group, by), aggregates.map(aggregate => toPartial(aggregate, group)))
+    for (const group of groupRows(partition, by)) stats.addPartial({ by: keyOfGroup(group, by), partials: aggregates.map(aggregate => toPartial(aggregate, group)) })
   }
   return stats.rows()
 }

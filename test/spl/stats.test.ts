@@ -37,7 +37,7 @@ t.test('adding rows and adding partials of parts give the same rows', async t =>
       for (const row of part) {
         const by = stage.by.flatMap(field => toScalars(row.values.get(field)))
         const values = toScalars(row.values.get('v'))
-        if (by.length === 2) stats.addPartial(by, aggregates.map((aggregate): Partial => aggregate.field === null ? 1 : aggregate.function === 'count' ? values.length : values))
+        if (by.length === 2) stats.addPartial({ by, partials: aggregates.map((aggregate): Partial => aggregate.field === null ? 1 : aggregate.function === 'count' ? values.length : values) })
       }
     }
     t.strictSame(stats.rows(), statsOf(stage.by, rows))

@@ -56,6 +56,36 @@ t.test('a search gives the same rows whether the store does a part of it or none
   t.ok(pushed > 60, `${pushed} of them were aggregated by the store`)
 })
 
+t.test('nor does it matter how many threads aggregate, also where blocks are not what they say, and a search is told of all that they look at', async t => {
+  const dataDir = tempDir(t)
+  await (await openFilled(dataDir)).close()
+  const path = join(dataDir, 'events', '2026-03-11.db')
+  spoilColumns(path)
+  const db = new Database(path)
+  db.exec("UPDATE partition SET fields_hash = 'other'")
+  db.close()
+  const [alone, together] = await Promise.all([Infinity, 0].map(minPartEvents => openTestEvents(dataDir, { minPartEvents }))) as [EventStore, EventStore]
+  t.teardown(async () => { await Promise.all([alone.close(), together.close()]) })
+
+  const { pushed } = await assertSame(together, 200, 7)
+
+  t.ok(pushed > 40, `${pushed} of them were aggregated by the store`)
+  for (const text of ['* | stats count dc(process) AS d min(_time) AS a max(process) AS b values(user) AS u BY cluster_name', '* | bin _time span=1h | stats count BY _time | where count > 3 | sort - count']) {
+    const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(COLUMN_NAMES), pushDown: 'on' })
+    const options = { window: ALL_TIME, position: alone.position(), timeZone: 'UTC', nowMs: 0, limit: 1_000 }
+    const told: number[] = []
+    const [one, all] = await Promise.all([alone.search(plan, options), together.search(plan, { ...options, onProgress: scanned => told.push(scanned) })])
+    t.ok(one.rows.length > 1)
+    t.strictSame(all, one)
+    t.ok(told.every((scanned, i) => scanned >= (told[i - 1] ?? 0) && scanned <= one.scannedEvents))
+  }
+  const stop = new AbortController()
+  const stopped = together.search(planSearch(parseSearch('* | stats count', new Map()), { columns: new Set(COLUMN_NAMES), pushDown: 'on' }), { window: ALL_TIME, position: together.position(), timeZone: 'UTC', nowMs: 0, limit: 1, signal: stop.signal })
+  stop.abort()
+  await t.rejects(stopped, { code: 'unavailable' })
+  t.match(await runSearch(together, '* | stats count', 'on'), { rows: [[[], [['count', Number(together.position())]]]] }, 'the threads are free again')
+})
+
 t.test('nor does it matter which partitions were written with other field tables', async t => {
   const dataDir = tempDir(t)
   const filled = await openFilled(dataDir)

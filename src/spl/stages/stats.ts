@@ -11,6 +11,9 @@ import { List, Mode, Moment, Percentile, Place, Range, Sum } from './aggregates.
  */
 export type Partial = number | readonly Scalar[]
 
+/** A group that was aggregated elsewhere, its partials in the order of the stage's aggregates. */
+export interface PartialGroup { readonly by: readonly Scalar[], readonly partials: readonly Partial[] }
+
 /**
  * A row whose BY fields are multivalues is in the group of each combination (R32). Two long lists would make millions of
  * one event, so a row is in this many groups at most.
@@ -59,8 +62,7 @@ export function openStats (stage: StatsStage, context: EvalContext | null = null
       addTo(groupOf(by), row)
     },
 
-    /** Adds a group that was aggregated elsewhere, its partials in the order of the stage's aggregates. */
-    addPartial (by: readonly Scalar[], partials: readonly Partial[]): void {
+    addPartial ({ by, partials }: PartialGroup): void {
       const group = groupOf(by)
       partials.forEach((partial, index) => {
         const aggregate = group.aggregates[index]
@@ -69,9 +71,14 @@ export function openStats (stage: StatsStage, context: EvalContext | null = null
       })
     },
 
-    /** The result, ascending by the BY fields (R42): BY columns first, then the aggregates; a column without a value is missing. */
+    /** What `addPartial` of another takes; only where each aggregate has partials. */
+    partials (): PartialGroup[] {
+      return [...groups.values()].map(({ by, aggregates }) => ({ by, partials: aggregates.map(aggregate => aggregate.partial!()) }))
+    },
+
+    /** The result, ascending by the BY fields (R42): BY columns first, then the aggregates; a column without a value is missing. In whatever order they came, rows are in one. */
     rows (): Row[] {
-      const sorted = [...groups.values()].sort((a, b) => compareLists(a.by, b.by))
+      const sorted = [...groups.values()].sort((a, b) => compareLists(a.by, b.by) || compareUtf8(toKey(a.by), toKey(b.by)))
       return sorted.map(({ by, aggregates }) => {
         const values = new Map<string, Value>(stage.by.map((field, index) => [field, by[index]!]))
         aggregates.forEach((aggregate, index) => {
@@ -120,6 +127,7 @@ function compileInput ({ field, expr }: Aggregate, context: EvalContext | null):
 export interface Accumulator {
   add (value: Value | undefined, row: Row): void
   addPartial? (partial: Partial): void
+  partial? (): Partial
   value (): Value | undefined
 }
 
@@ -159,6 +167,7 @@ class Count implements Accumulator {
   }
 
   addPartial (partial: Partial): void { this.#count += typeof partial === 'number' ? partial : partial.length }
+  partial (): number { return this.#count }
   value (): number { return this.#count }
 }
 
@@ -171,6 +180,7 @@ class DistinctValues implements Accumulator {
   }
 
   addPartial (partial: Partial): void { distinctByText(toList(partial), this.#values) }
+  partial (): Scalar[] { return [...this.#values.values()] }
   value (): Value | undefined {
     return toValue([...this.#values.keys()].sort(compareUtf8).map(text => this.#values.get(text)!))
   }
@@ -188,6 +198,7 @@ class DistinctCount implements Accumulator {
     for (const value of toList(partial)) this.#texts.add(toText(value))
   }
 
+  partial (): string[] { return [...this.#texts] }
   value (): number { return this.#texts.size }
 }
 
@@ -203,15 +214,21 @@ class Extreme implements Accumulator {
   }
 
   addPartial (partial: Partial): void { toList(partial).forEach(scalar => this.#take(scalar)) }
+  partial (): Scalar[] { return this.#best === undefined ? [] : [this.#best] }
   value (): Scalar | undefined { return this.#best }
 
   #take (value: Scalar): void {
     if (this.#best === undefined) this.#best = value
     else {
       const order = compareScalars(value, this.#best) * this.sign
-      if (order > 0 || (order === 0 && typeof value === 'string')) this.#best = value
+      if (order > 0 || (order === 0 && isRather(value, this.#best))) this.#best = value
     }
   }
+}
+
+/** Of values that are equal, such as 1 and "1.0", one is kept in whatever order they come: a text, the first in UTF-8 order. */
+function isRather (value: Scalar, best: Scalar): boolean {
+  return typeof value === 'string' && (typeof best === 'number' || compareUtf8(value, best) < 0)
 }
 
 function toList (partial: Partial): readonly Scalar[] {

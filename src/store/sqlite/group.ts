@@ -2,7 +2,7 @@ import type { Scalar } from '../../event.js'
 import { toMicroseconds, toSeconds } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { Aggregate, BinStage, StatsStage } from '../../spl/ast.js'
-import type { Partial } from '../../spl/stages/stats.js'
+import type { Partial, PartialGroup } from '../../spl/stages/stats.js'
 import type { BlockColumns, KeptColumn } from './column-block.js'
 import { keptColumn } from './column-block.js'
 import type { DictionaryReader } from './dictionary.js'
@@ -60,7 +60,7 @@ export function openGroups (bin: BinStage | null, { by, aggregates }: StatsStage
     },
 
     /** The groups as `spl/` adds them up. */
-    * partials (): Generator<{ by: Scalar[], partials: Partial[] }> {
+    * partials (): Generator<PartialGroup> {
       for (const group of groups.values()) {
         yield {
           by: by.map((field, i) => toScalar(field, group.by[i]!, dictionary)),

@@ -9,7 +9,7 @@ import type { ArrivalResult, FoundEvent, FoundGroup } from '../events.js'
 import { DamageError } from './damage.js'
 import type { FindGroupsJob } from './find-groups.js'
 import { aliveUntil } from './partition-reader.js'
-import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
+import type { Aggregated, FindJob, PartJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
 import { openReader, SCANNED, STOP } from './reader.js'
 
 /** A thread that searches, one message after the other. */
@@ -21,6 +21,7 @@ export interface ReaderThreadOptions extends ReaderOptions {
 
 export type ToReader =
   | { readonly kind: 'search', readonly jobs: readonly SearchJob[], readonly timeoutMs: number }
+  | { readonly kind: 'part', readonly job: PartJob, readonly timeoutMs: number }
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
   | { readonly kind: 'find_groups', readonly job: FindGroupsJob, readonly timeoutMs: number }
   | { readonly kind: 'since', readonly job: SinceJob, readonly timeoutMs: number }
@@ -30,7 +31,7 @@ export type ToReader =
 
 export type FromReader =
   | { readonly kind: 'searched', readonly outcomes: readonly SearchOutcome[] }
-  | { readonly kind: 'found', readonly found: readonly FoundEvent[] | readonly FoundGroup[] | readonly ArrivalResult[] }
+  | { readonly kind: 'found', readonly found: readonly FoundEvent[] | readonly FoundGroup[] | readonly ArrivalResult[] | Aggregated }
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
   | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
@@ -64,6 +65,7 @@ async function take (message: ToReader): Promise<void> {
     if (message.kind === 'find') post({ kind: 'found', found: await runInTurns(reader.find(message.job, alive)) })
     else if (message.kind === 'find_groups') post({ kind: 'found', found: await runInTurns(reader.findGroups(message.job, alive)) })
     else if (message.kind === 'since') post({ kind: 'found', found: await runInTurns(reader.since(message.job, alive)) })
+    else if (message.kind === 'part') postPart(reader.aggregatePart(message.job, alive))
     else post({ kind: 'searched', outcomes: await runInTurns(reader.searchTogether(message.jobs, alive)) })
   } catch (error) {
     if (error instanceof DamageError) return post({ kind: 'damaged', partition: error.partition, reason: error.reason })
@@ -90,6 +92,10 @@ async function runInTurns<T> (steps: Steps<T>): Promise<T> {
   }
 }
 
-function post (message: FromReader): void {
-  port.postMessage(message)
+function postPart (found: Aggregated): void {
+  post({ kind: 'found', found }, [found.groups.buffer as ArrayBuffer])
+}
+
+function post (message: FromReader, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer)
 }

@@ -1,7 +1,8 @@
+import { deserialize, serialize } from 'node:v8'
 import { AppError } from '../../errors.js'
 import type { FieldTables } from '../../fields/field-tables.js'
 import { COLUMNS } from '../../fields/tables.js'
-import type { Predicate, Subsearch } from '../../spl/ast.js'
+import type { Predicate, StatsStage, Subsearch } from '../../spl/ast.js'
 import type { SearchPlan, StoreQuery } from '../../spl/plan.js'
 import { planSearch } from '../../spl/plan.js'
 import { isNothing } from '../../spl/predicate.js'
@@ -10,6 +11,7 @@ import { compileBin } from '../../spl/stages/bin.js'
 import type { RunContext, Sink } from '../../spl/stages/run.js'
 import { openSink, runStages } from '../../spl/stages/run.js'
 import { compilePredicate } from '../../spl/stages/search.js'
+import type { PartialGroup } from '../../spl/stages/stats.js'
 import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, FoundGroup, SearchResult } from '../events.js'
@@ -53,7 +55,18 @@ export interface SearchJob extends Scope {
   readonly limit: number
   /** How long it may run, where not as long as others: then it runs alone. */
   readonly timeoutMs?: number | undefined
+  /** What was aggregated of its events, where they need not be read. */
+  readonly parts?: readonly Aggregated[]
 }
+
+/** Of the blocks that a search with a pushed down `stats` reads, each n-th of `of`: as much as one thread does of it. */
+export interface PartJob extends SearchJob { readonly part: { readonly index: number, readonly of: number } }
+
+/**
+ * What one thread has made of its part. `groups` are PartialGroups as `v8.serialize` writes them: there may be a hundred thousand, which the thread that takes events passes on
+ * unread. Warnings come with how often there was one.
+ */
+export interface Aggregated { readonly groups: Uint8Array, readonly scannedEvents: number, readonly warnings: ReadonlyMap<string, number> }
 
 /** What became of one of several searches: its result, or what is wrong with it. Both are null while its events are still to be read. */
 export interface SearchOutcome { readonly result: SearchResult | null, readonly fault: string | null }
@@ -118,6 +131,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
   /** A search whose brackets are resolved, with what its stages know. */
   function prepareSearch (given: SearchJob, alive: Alive) {
     const { warn, warnings } = collectWarnings()
+    for (const part of given.parts ?? []) for (const [message, times] of part.warnings) warn(message, times)
     const { subsearch, scannedEvents } = runSubsearches(given, alive, warn)
     const predicate = resolveSubsearches(given.plan.query.predicate, subsearch)
     const job = { ...given, plan: { ...given.plan, query: { ...given.plan.query, predicate } } }
@@ -130,18 +144,31 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
     const { query, stages } = job.plan
     const { alive } = context
     watch = context
-    let scannedEvents = scannedBefore
-    const count = (block: Block) => {
-      const events = countInScope(block, job)
-      scannedEvents += events
-      scanned(events)
-    }
-    const partitions = isNothing(query.predicate) ? [] : readersOf(job)
+    const counter = openCounter(job)
     const found = query.stats === null
-      ? findRows(partitions, job, query.order, alive, count)
-      : aggregate(partitions, job, alive, count)
+      ? findRows(readersFor(job), job, query.order, alive, counter.count)
+      : job.parts === undefined
+        ? aggregate(readersFor(job), job, alive, counter.count).rows()
+        : addUp(query.stats, job.parts)
     const { rows, truncated } = takeRows(runStages(stages, found, context), job.limit)
-    return { rows, truncated, scannedEvents, warnings: warnings() }
+    const scannedEvents = (job.parts ?? []).reduce((sum, part) => sum + part.scannedEvents, scannedBefore + counter.events())
+    return { rows, truncated, scannedEvents, warnings: toTexts(warnings) }
+  }
+
+  function openCounter (scope: Scope) {
+    let sum = 0
+    return {
+      count (block: Block): void {
+        const events = countInScope(block, scope)
+        sum += events
+        scanned(events)
+      },
+      events: () => sum,
+    }
+  }
+
+  function readersFor (job: SearchJob): PartitionReader[] {
+    return isNothing(job.plan.query.predicate) ? [] : readersOf(job)
   }
 
   function search (job: SearchJob, alive: Alive): SearchResult {
@@ -176,7 +203,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
       const { place, job, sink, warnings, scannedEvents: scannedBefore } = prepared
       outcomes[place] = outcomeOf(() => alone.has(i)
         ? search(jobs[place]!, alive)
-        : { ...takeRows(sink.rows(), job.limit), scannedEvents: scannedBefore + scannedEvents, warnings: warnings() })
+        : { ...takeRows(sink.rows(), job.limit), scannedEvents: scannedBefore + scannedEvents, warnings: toTexts(warnings) })
     })
     return outcomes
   }
@@ -203,6 +230,15 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
   return {
     search,
     searchTogether,
+
+    /** Its `stats` over one part of its blocks. Searches in brackets are not in what is pushed down. */
+    aggregatePart (job: PartJob, alive: Alive): Aggregated {
+      const { warn, warnings } = collectWarnings()
+      watch = { alive, warn }
+      const counter = openCounter(job)
+      const groups = aggregate(readersFor(job), job, alive, counter.count).partials()
+      return { groups: new Uint8Array(serialize(groups)), scannedEvents: counter.events(), warnings }
+    },
 
     * find (job: FindJob, alive: Alive): Steps<FoundEvent[]> {
       watch = { warn: () => {}, alive } // what is found are events, not what was calculated of them
@@ -319,8 +355,19 @@ function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, 
   }
 }
 
-/** The query's `bin` and `stats`: by the columns, event by event where they don't say all. */
-function aggregate (partitions: readonly PartitionReader[], job: SearchJob, alive: Alive, count: (block: Block) => void): Row[] {
+/** Whether a block is of a part: by a hash of its first id, which is that of no other block. First ids alone are far from even: most blocks have the same number of events. */
+function isOfPart ({ first_id: firstId }: Block, job: SearchJob | PartJob): boolean {
+  return !('part' in job) || (Math.imul(firstId, 0x9E3779B1) >>> 16) % job.part.of === job.part.index
+}
+
+function addUp (stage: StatsStage, parts: readonly Aggregated[]): Row[] {
+  const stats = openStats(stage)
+  for (const { groups } of parts) (deserialize(groups) as PartialGroup[]).forEach(stats.addPartial)
+  return stats.rows()
+}
+
+/** The query's `bin` and `stats`, of its part where it has one: by the columns, event by event where they don't say all. */
+function aggregate (partitions: readonly PartitionReader[], job: SearchJob | PartJob, alive: Alive, count: (block: Block) => void): ReturnType<typeof openStats> {
   const { query } = job.plan
   if (query.stats === null) throw new Error('no stats to aggregate')
   const condition = toCondition(query.predicate)
@@ -331,6 +378,7 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
   for (const partition of partitions) {
     const groups = openGroups(query.bin, query.stats, partition.dictionary)
     const add = (block: Block): void => {
+      if (!isOfPart(block, job)) return
       count(block)
       alive()
       if (isEven(partition, block)) {
@@ -345,18 +393,19 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob, aliv
       }
     }
     for (const page of pagesOf(partition, job, 'any')) partition.atOnce(() => page.forEach(add))
-    for (const { by, partials } of groups.partials()) stats.addPartial(by, partials)
+    for (const group of groups.partials()) stats.addPartial(group)
   }
-  return stats.rows()
+  return stats
 }
 
 /** Keeps each message once, with how often it came. */
 function collectWarnings () {
-  const counts = new Map<string, number>()
-  return {
-    warn: (message: string): void => { counts.set(message, (counts.get(message) ?? 0) + 1) },
-    warnings: (): string[] => [...counts].map(([message, count]) => count === 1 ? message : `${message} (${count} times)`),
-  }
+  const warnings = new Map<string, number>()
+  return { warn: (message: string, times = 1): void => { warnings.set(message, (warnings.get(message) ?? 0) + times) }, warnings }
+}
+
+function toTexts (warnings: ReadonlyMap<string, number>): string[] {
+  return [...warnings].map(([message, count]) => count === 1 ? message : `${message} (${count} times)`)
 }
 
 function statsFields ({ stats }: StoreQuery): string[] {

@@ -6,7 +6,7 @@ import { toUnavailable } from './damage.js'
 import type { FindGroupsJob } from './find-groups.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
-import type { FindJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
+import type { Aggregated, FindJob, PartJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
 import { readsEvents, SCANNED, STOP } from './reader.js'
 import type { RetentionLimits } from './retention.js'
 import type { Answer, FromWriter, Question, ToWriter } from './writer-thread.js'
@@ -162,17 +162,24 @@ const MAX_TOGETHER = 32
 interface Waiter { readonly resolve: (result: never) => void, readonly reject: (error: Error) => void }
 /** Searches of one `eventsKey` read the same events; null where a search reads none. */
 interface SearchWaiter extends Waiter { readonly kind: 'search', readonly job: SearchJob, readonly eventsKey: string | null }
+interface PartWaiter extends Waiter { readonly kind: 'part', readonly job: PartJob }
 interface FindWaiter extends Waiter { readonly kind: 'find', readonly job: FindJob }
 interface FindGroupsWaiter extends Waiter { readonly kind: 'find_groups', readonly job: FindGroupsJob }
 interface SinceWaiter extends Waiter { readonly kind: 'since', readonly job: SinceJob }
-type Waiting = SearchWaiter | FindWaiter | FindGroupsWaiter | SinceWaiter
+type Waiting = SearchWaiter | PartWaiter | FindWaiter | FindGroupsWaiter | SinceWaiter
+
+export interface ReaderLimits {
+  readonly maxThreads: number
+  /** A search that aggregates is dealt to all threads where its window has about so many events or more. */
+  readonly minPartEvents: number
+}
 
 /**
  * A small pool of reader threads, each started when a job finds the others busy. Jobs are begun in the order they came, one in each thread; searches
- * that read the events of one scope are one job, so that a block is decoded once for all of them. `onDamage` comes before the searches that
+ * that read the events of one scope are one job, so that a block is decoded once for all of them; one that aggregates many and finds nobody at work has all threads. `onDamage` comes before the searches that
  * met it fail.
  */
-export function openReaders (options: ReaderOptions, maxThreads: number, onDamage: (partition: string, reason: string) => void) {
+export function openReaders (options: ReaderOptions, { maxThreads, minPartEvents }: ReaderLimits, onDamage: (partition: string, reason: string) => void) {
   const waiting: Waiting[] = []
   const threads: ReturnType<typeof startReader>[] = []
   let closing = false
@@ -218,7 +225,7 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
       thread.running = takeJobs()
       Atomics.store(thread.state, STOP, 0)
       Atomics.store(thread.state, SCANNED, 0)
-      thread.worker.postMessage(toMessage(thread.running))
+      thread.worker.postMessage(toMessage(thread.running), partsOf(thread.running))
     }
   }
 
@@ -265,23 +272,51 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
     }
   }
 
+  /** How far the searches of some waiters are, told from time to time. */
+  function watchProgress (own: readonly Waiting[], onProgress: ((scannedEvents: number) => void) | undefined): { readonly end: () => void } {
+    if (onProgress === undefined) return { end: () => {} }
+    const scanned = new Map<Waiting, number>()
+    const look = setInterval(() => {
+      for (const { running, state } of threads) for (const one of running) if (own.includes(one)) scanned.set(one, Atomics.load(state, SCANNED))
+      onProgress([...scanned.values()].reduce((sum, events) => sum + events, 0))
+    }, PROGRESS_MS)
+    return { end: () => { clearInterval(look) } }
+  }
+
+  /** What all threads together make of a search's events. Where one fails, the others are stopped. */
+  async function aggregateInParts (job: SearchJob, signal: AbortSignal | undefined, own: Waiting[]): Promise<readonly Aggregated[]> {
+    const stop = new AbortController()
+    const onAbort = () => stop.abort()
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted === true) stop.abort()
+    try {
+      return await Promise.all(Array.from({ length: maxThreads }, (_, index) => run<Aggregated>(waiter => {
+        const one: PartWaiter = { kind: 'part', job: { ...job, part: { index, of: maxThreads } }, ...waiter }
+        own.push(one)
+        return one
+      }, stop.signal)))
+    } finally {
+      stop.abort()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  const isIdle = () => waiting.length === 0 && threads.every(({ running }) => running.length === 0)
+
   return {
     /** `onProgress` is told of a search that runs alone. */
     async search (job: SearchJob, signal?: AbortSignal, onProgress?: (scannedEvents: number) => void): Promise<SearchResult> {
-      let own: Waiting | null = null
-      const look = onProgress === undefined
-        ? null
-        : setInterval(() => {
-          const thread = threads.find(({ running }) => running.some(one => one === own))
-          if (thread !== undefined) onProgress(Atomics.load(thread.state, SCANNED))
-        }, PROGRESS_MS)
+      const own: Waiting[] = []
+      const progress = watchProgress(own, onProgress)
       try {
+        const parts = isWorthParts(job, minPartEvents) && maxThreads > 1 && isIdle() ? await aggregateInParts(job, signal, own) : undefined
         return await run<SearchResult>(waiter => {
-          own = { kind: 'search', job, eventsKey: eventsKeyOf(job), ...waiter }
-          return own
+          const one: SearchWaiter = { kind: 'search', job: parts === undefined ? job : { ...job, parts }, eventsKey: eventsKeyOf(job), ...waiter }
+          own.push(one)
+          return one
         }, signal)
       } finally {
-        if (look !== null) clearInterval(look)
+        progress.end()
       }
     },
     find: (job: FindJob, signal?: AbortSignal) => run<readonly FoundEvent[]>(waiter => ({ kind: 'find', job, ...waiter }), signal),
@@ -315,6 +350,21 @@ export function openReaders (options: ReaderOptions, maxThreads: number, onDamag
   }
 }
 
+/** By how much of each partition's time the window takes: as if its events came evenly. */
+function isWorthParts ({ plan: { query }, partitions, window }: SearchJob, minEvents: number): boolean {
+  return query.stats !== null && partitions.reduce((sum, { minTimeUs, maxTimeUs, eventCount }) => {
+    if (minTimeUs === null) return sum
+    const spanUs = maxTimeUs! + 1 - minTimeUs
+    const takenUs = Math.min(window.latestUs, maxTimeUs! + 1) - Math.max(window.earliestUs, minTimeUs)
+    return sum + eventCount * Math.max(0, takenUs) / spanUs
+  }, 0) >= minEvents
+}
+
+/** What threads have aggregated goes from one to the other without a copy. */
+function partsOf (jobs: readonly Waiting[]): ArrayBuffer[] {
+  return jobs.flatMap(one => one.kind === 'search' ? (one.job.parts ?? []).map(({ groups }) => groups.buffer as ArrayBuffer) : [])
+}
+
 function settle ({ resolve, reject }: Waiting, { result, fault }: SearchOutcome): void {
   if (fault !== null) reject(new AppError('invalid', fault))
   else resolve(result as never)
@@ -328,6 +378,7 @@ function toMessage (jobs: readonly Waiting[]): ToReader {
     const { job } = first
     return { kind: 'since', job, timeoutMs: SEARCH_TIMEOUT_MS * Math.max(1, (job.lastId - job.afterId) / EVENTS_IN_TIME) }
   }
+  if (first?.kind === 'part') return { kind: 'part', job: first.job, timeoutMs: first.job.timeoutMs ?? SEARCH_TIMEOUT_MS }
   const searches = jobs.flatMap(one => one.kind === 'search' ? one.job : [])
   return { kind: 'search', jobs: searches, timeoutMs: searches.reduce((sum, { timeoutMs = SEARCH_TIMEOUT_MS }) => sum + timeoutMs, 0) }
 }
