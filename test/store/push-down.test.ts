@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from '../fixtures/fast-check.js'
@@ -64,7 +65,10 @@ t.test('nor does it matter how many threads aggregate, also where blocks are not
   const db = new Database(path)
   db.exec("UPDATE partition SET fields_hash = 'other'")
   db.close()
-  const [alone, together] = await Promise.all([Infinity, 0].map(minPartEvents => openTestEvents(dataDir, { minPartEvents }))) as [EventStore, EventStore]
+  const copy = tempDir(t)
+  cpSync(dataDir, copy, { recursive: true })
+  const alone = await openTestEvents(dataDir, { minPartEvents: Infinity })
+  const together = await openTestEvents(copy, { minPartEvents: 0 })
   t.teardown(async () => { await Promise.all([alone.close(), together.close()]) })
 
   const { pushed } = await assertSame(together, 200, 7)
