@@ -21,11 +21,11 @@ export interface IngestOptions {
 /** Of the load in all figures of ingest. */
 export const CONNECTIONS = 16
 /** Until the hot code is compiled and the dictionary known. */
-const MAX_WARM_UP_MS = 1_000
+const MAX_WARM_UP_MS = 5_000
 
 /** A bare HTTP server and Hecate under the same load, one after the other, each in a process of its own. */
 export async function measureIngest ({ dir, eventsPerRequest, seconds, signal }: IngestOptions): Promise<IngestFigures> {
-  const load = { token: TOKEN, connections: CONNECTIONS, eventsPerRequest, warmUpMs: Math.min(MAX_WARM_UP_MS, seconds * 500), measureMs: seconds * 1_000, requestsPerSecond: null, sampleMs: null }
+  const load = { token: TOKEN, connections: CONNECTIONS, eventsPerRequest, warmUpMs: Math.min(MAX_WARM_UP_MS, seconds * 1_000), measureMs: seconds * 1_000, requestsPerSecond: null, sampleMs: null }
   const bareServer = await startBareServer(signal)
   const bare = await runLoad({ ...load, port: bareServer.port }, signal)
   await bareServer.stop()
