@@ -56,7 +56,7 @@ export function openArrivals ({ queries, ...scope }: Scope & { readonly queries:
         const marks = hasColumns ? tally.condition.mark(columns, reader.dictionary) : 'all'
         const places = placesInScope(block, columns, { ...scope, window: tally.window }, marks)
         if (hasColumns && tally.isNarrow) addColumns(tally, block, { columns, reader, places })
-        else for (const place of places) undecided.set(place, [...undecided.get(place) ?? [], tally])
+        else for (const place of hasColumns && tally.wantsLacks ? withLack(tally.fields, columns, places) : places) undecided.set(place, [...undecided.get(place) ?? [], tally])
       }
       if (undecided.size > 0) addDecoded(reader, block, columns, undecided)
     },
@@ -77,6 +77,12 @@ function addColumns (tally: Tally, block: Block, { columns, reader, places }: { 
       tally.addLack(field, sourceAt(place))
     }
   }
+}
+
+/** Those that may lack one of the fields. Others need not be decoded where it is of no use whether they meet the condition. */
+function withLack (fields: readonly string[], columns: BlockColumns, places: readonly number[]): readonly number[] {
+  const readers = fields.map(field => lackReader(field, columns))
+  return places.filter(place => readers.some(isLack => isLack(place)))
 }
 
 /** Gives the source of a block's events. */
@@ -132,6 +138,8 @@ function openTally (query: ArrivalQuery) {
     condition,
     /** Whether columns say all that it asks for. */
     isNarrow: condition.exact && fields.every(hasColumn),
+    /** Whether it asks for nothing but what events lack, and columns say which may. */
+    wantsLacks: bordersUs.length < 2 && fields.length > 0 && fields.every(hasColumn),
     fields: [...lacking.keys()],
     matches: compilePredicate(predicate),
     /** An event that meets the condition. */
