@@ -89,7 +89,7 @@ t.test('Risk objects', { skip }, async t => {
       await route.fulfill({ response, json: { ...await response.json() as object, complete: false } })
     })
     await page.goto(explained)
-    await page.getByText('Scores may be too low.').first().waitFor()
+    await page.getByText('Scores may be too low.').nth(1).waitFor() // the list and the explanation come one after the other
     t.equal(await page.getByText('Scores may be too low.').count(), 2)
     t.strictSame(faults, [])
     await context.close()
