@@ -50,13 +50,19 @@ function isCut (time: number, binSeconds: number, { earliestUs, latestUs }: Wind
 
 const DAY_SECONDS = 86_400
 
+/** Whether rows have a time that they were grouped by, as far as the plan can tell: it is in their key where the slot is not. */
+function isTimed ({ identity, columns }: SearchPlan): boolean {
+  return isGroupedByTime(identity) && columns?.includes('_time') !== false
+}
+
 /**
  * Of a slot's window, the part whose rows are the same findings in any window, so that the newest slot speaks for all, and the parts whose rows have the slot in their key. Bins of days
  * begin at a midnight that isn't known here: with them both may be said of a part.
  */
-export function partsOf ({ identity, binSeconds, columns }: SearchPlan, window: Window): { shared: Window | null, own: readonly Window[] } {
+export function partsOf (plan: SearchPlan, window: Window): { shared: Window | null, own: readonly Window[] } {
+  const { identity, binSeconds } = plan
   if (identity.kind === 'event') return { shared: window, own: [] }
-  if (!isGroupedByTime(identity) || columns?.includes('_time') === false) return { shared: null, own: [window] }
+  if (!isTimed(plan)) return { shared: null, own: [window] }
   if (binSeconds === null) return { shared: window, own: [] }
   const { earliestUs, latestUs } = window
   const spanUs = toMicroseconds(binSeconds)
@@ -73,8 +79,8 @@ export function partsOf ({ identity, binSeconds, columns }: SearchPlan, window: 
  * not give them. Null: for none.
  */
 export function spokenForBy (plan: SearchPlan, window: Window): ((finding: FindingBody) => boolean) | null {
-  const { isLocal, identity, columns, binSeconds } = plan
-  if (!isLocal || !isGroupedByTime(identity) || columns?.includes('_time') === false) return null
+  const { isLocal, binSeconds } = plan
+  if (!isLocal || !isTimed(plan)) return null
   const isWhole = ({ time }: FindingBody, within: Window) => binSeconds === null || !isCut(time, binSeconds, within)
   return finding => isWhole(finding, window) && isWhole(finding, { earliestUs: toMicroseconds(Date.parse(finding.window.earliest) / 1000), latestUs: toMicroseconds(Date.parse(finding.window.latest) / 1000) })
 }
