@@ -134,7 +134,7 @@ t.test('Detections', { skip }, async t => {
   })
 
   await t.test('has slots waived, with a reason', async t => {
-    const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+    const { page, context, faults } = await open(null, { key: ANALYST_KEY })
     let sent: unknown = null
     await page.route(/\/coverage\?/, async route => { // nothing of the watch is owed
       const reply = await route.fetch({ headers: await route.request().allHeaders() })

@@ -174,7 +174,7 @@ t.test('The list of findings', { skip }, async t => {
   })
 
   await t.test('scrolls through 100,000 findings, of which only those in sight are in the document', async t => {
-    const { page, context, faults } = await open('/')
+    const { page, context, faults } = await open(null)
     const [one] = (await watch.api<List>('/findings')).items
     let count = 1_000
     // The server's own lists over a million are measured by bench:findings; here it is the page that has to keep up.

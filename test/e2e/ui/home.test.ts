@@ -40,13 +40,13 @@ t.test('The page', { skip }, async t => {
   }
 
   await t.test('draws the coverage of detections with gaps first', async t => {
-    const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+    const { page, context, faults } = await open(null, { key: ANALYST_KEY })
     await page.route(/\/v1\/coverage\?/, async route => { // nothing of the watch has a gap
       const coverage = await watch.api<PageOf<CoverageLine>>('/coverage?limit=1000')
       const last = coverage.items.findLast(({ totals }) => totals.slots > 0)!
       await route.fulfill({ json: { ...coverage, items: coverage.items.map(line => line === last ? { ...line, totals: { ...line.totals, gaps: { ...line.totals.gaps, failed: { count: 1, seconds: 3600 } } } } : line) } })
     })
-    await page.reload()
+    await page.goto('/')
     await settle(page)
     t.equal(await page.locator('.strips a').first().innerText(), 'hecate___shell_in_a_container')
     t.match(await page.locator('.answer').innerText(), /1 detection has gaps/)
@@ -78,7 +78,7 @@ t.test('The page', { skip }, async t => {
   }
 
   await t.test('is painted within half a second on localhost', async t => {
-    const { page, context, faults } = await open('/', { clock: 'real' })
+    const { page, context, faults } = await open(null, { clock: 'real' })
     const paints: number[] = []
     for (let load = 0; load < 7; load++) {
       await page.goto('/')
@@ -93,6 +93,7 @@ t.test('The page', { skip }, async t => {
 
   await t.test('shows the keys, goes where they say, and keeps the theme that was chosen', async t => {
     const { page, context, faults } = await open('/')
+    await settle(page)
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')

@@ -12,7 +12,9 @@ const skip = withoutChromium()
 t.test('An analyst goes from what is open to a finding, exports it, closes it and suppresses what is like it', { skip }, async t => {
   const watch = await startWatch(t)
   const { open } = await openBrowser(t, watch)
-  const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+  const { page, context, faults } = await open('/', { key: null })
+  await page.getByLabel('API key').fill(ANALYST_KEY)
+  await page.getByRole('button', { name: 'Sign in' }).click()
 
   await page.getByRole('link', { name: /^high/ }).click()
   await page.waitForURL(/\/findings\?status=new&status=in_progress&status=pending&severity=high$/)

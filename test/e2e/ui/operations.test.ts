@@ -129,7 +129,7 @@ t.test('Operations', { skip }, async t => {
   })
 
   await t.test('have owed and failed slots waived, with a reason, by those who may', async t => {
-    const { page, context, faults } = await open('/', { key: ANALYST_KEY })
+    const { page, context, faults } = await open(null, { key: ANALYST_KEY })
     const sent: unknown[] = []
     let slots = ['2026-03-10T11:00:00.000Z', '2026-03-10T12:00:00.000Z']
     await page.route(/\/ledger\?/, async route => { // nothing of the watch is owed
@@ -159,7 +159,7 @@ t.test('Operations', { skip }, async t => {
     t.strictSame(faults, [])
     await context.close()
 
-    const viewer = await open('/', { key: VIEWER_KEY })
+    const viewer = await open(null, { key: VIEWER_KEY })
     await viewer.page.route(/\/ledger\?/, async route => {
       const { items } = await watch.api<PageOf<LedgerSlot>>(`/ledger?detection=${ESCAPE}&limit=1`)
       await route.fulfill({ json: { items, next_cursor: null } })
@@ -186,7 +186,7 @@ t.test('Operations', { skip }, async t => {
 
   for (const look of LOOKS) {
     await t.test(`have nothing that axe takes for serious: ${look.theme}, ${look.width} px`, async t => {
-      const { page, context, faults } = await open('/', look)
+      const { page, context, faults } = await open(null, look)
       for (const tab of TABS) {
         await page.goto(`/operations?tab=${tab}`)
         await settle(page)

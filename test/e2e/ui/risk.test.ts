@@ -83,7 +83,7 @@ t.test('Risk objects', { skip }, async t => {
   })
 
   await t.test('say when scores may be too low', async t => {
-    const { page, context, faults } = await open('/')
+    const { page, context, faults } = await open(null)
     await page.route('**/api/v1/risk-objects**', async route => {
       const response = await route.fetch()
       await route.fulfill({ response, json: { ...await response.json() as object, complete: false } })

@@ -99,7 +99,7 @@ t.test('Search', { skip }, async t => {
   })
 
   await t.test('says plainly that rows are cut, and gives more', async t => {
-    const { page, context, faults } = await open('/search')
+    const { page, context, faults } = await open(null)
     await page.route('**/api/v1/search', async route => {
       const body = route.request().postDataJSON() as { limit: number }
       return route.fallback({ postData: JSON.stringify({ ...body, limit: body.limit === 1_000 ? 3 : body.limit }) })

@@ -82,7 +82,7 @@ t.test('Sources', { skip }, async t => {
   })
 
   await t.test('asks for no tokens on behalf of those who may not see them', async t => {
-    const { page, context, faults } = await open('/', { key: VIEWER_KEY })
+    const { page, context, faults } = await open(null, { key: VIEWER_KEY })
     const asked: string[] = []
     page.on('request', request => asked.push(request.url()))
     await page.goto('/sources')
