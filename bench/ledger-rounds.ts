@@ -149,11 +149,13 @@ export async function runLedgerRounds ({ dir, rounds, seed, signal, onRound = ()
     }
   }
 
-  /** All that is under way arrives, and the server has the time that it takes. */
+  /** All that is under way arrives, each when its time has come: what waits for the last would come too late. Then the server has the time that it takes. */
   async function runToTheEnd (): Promise<void> {
     const server = await startServer()
-    await server.setClock(Math.max(0, ...underway.map(({ arrivalMs }) => arrivalMs - nowMs)))
-    await send(server)
+    while (underway.length > 0) {
+      await server.setClock(Math.max(0, Math.min(...underway.map(({ arrivalMs }) => arrivalMs)) - nowMs))
+      await send(server)
+    }
     for (let stillTurns = 0; stillTurns < 10;) {
       await server.setClock(20 * MINUTE_MS)
       await sleep(100, undefined, { signal })
