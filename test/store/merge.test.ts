@@ -87,6 +87,25 @@ t.test('a merged block is no larger than others, in bytes too', async t => {
   t.strictSame(blocksOf(dir), [[1, 3], [4, 6], [7, 9], [10, 10], [11, 11], [12, 12]])
 })
 
+t.test('what need not be merged is passed over in steps, since the writer takes no events meanwhile', async t => {
+  const dir = join(tempDir(t), 'events')
+  const { writer, close } = openBoth(dir)
+  t.teardown(close)
+  const send = (count: number) => writer.append([requestOf(Array.from({ length: count }, (_, n) => exec(n)), ARRIVAL_MS)])
+  for (let large = 0; large < 250; large++) send(MAX_BLOCK_EVENTS)
+  send(1)
+  send(2)
+
+  const steps: number[] = []
+  do steps.push(blocksOf(dir).length)
+  while (writer.merge())
+
+  t.strictSame(steps, [252, 252, 252], 'two steps of a hundred blocks, one that finds too few, and no more')
+  for (let n = 0; n < MAX_BLOCK_EVENTS; n++) send(1)
+  t.ok(writer.merge())
+  t.strictSame(blocksOf(dir).slice(250, 252).map(([first, last]) => last - first + 1), [MAX_BLOCK_EVENTS, 1])
+})
+
 t.test('blocks on both sides of a gap in the ids, which a crash leaves, stay apart', async t => {
   const dir = join(tempDir(t), 'events')
   const send = (writer: ReturnType<typeof openBoth>['writer'], count: number) => {

@@ -9,7 +9,12 @@ import { decodingBlock } from './damage.js'
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
 const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
 
-interface StoredBlock { readonly first_id: number, readonly last_id: number, readonly min_time_us: number, readonly max_time_us: number, readonly odd: number, readonly columns: Buffer, readonly data: Buffer }
+/** Blocks that a step looks at where it finds nothing to merge: the first one of a process may have a day of them before it. */
+const MAX_LOOKED = 100
+
+interface BlockIds { readonly first_id: number, readonly last_id: number }
+
+interface StoredBlock extends BlockIds { readonly min_time_us: number, readonly max_time_us: number, readonly odd: number, readonly columns: Buffer, readonly data: Buffer }
 
 /**
  * Makes large blocks of the small ones that small requests leave: they take half as much space again, and longer to search. No search may run meanwhile, since it
@@ -17,7 +22,8 @@ interface StoredBlock { readonly first_id: number, readonly last_id: number, rea
  */
 export function openMerger (db: Database.Database, partition: string) {
   const selectMergedId = db.prepare<[], number>('SELECT merged_id FROM partition').pluck()
-  const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
+  const selectNext = db.prepare<[number], BlockIds>('SELECT first_id, last_id FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
+  const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id = ?')
   const remove = db.prepare<[number, number]>('DELETE FROM block WHERE first_id BETWEEN ? AND ?')
   const insert = db.prepare<StoredBlock>(`
     INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (@first_id, @last_id, @min_time_us, @max_time_us, @odd, @columns, @data)
@@ -30,42 +36,50 @@ export function openMerger (db: Database.Database, partition: string) {
     updateMergedId.run(merged.last_id)
   })
 
-  /** The next small blocks that become one, and their events; empty where too few have come yet. */
-  function nextBlocks (): { blocks: readonly StoredBlock[], items: readonly BlockItem[] } {
+  /** The next small blocks that become one, and their events; empty where it has looked at enough, null where too few have come yet. */
+  function nextBlocks (): { blocks: readonly StoredBlock[], items: readonly BlockItem[] } | null {
     const mergedId = selectMergedId.get()!
     let leftId = mergedId // blocks up to there stay as they are
     let blocks: StoredBlock[] = []
     let items: BlockItem[] = []
     let bytes = 0
-    for (let block = selectBlock.get(mergedId); block !== undefined; block = selectBlock.get(block.last_id)) {
-      const isLarge = countOf(block) >= FULL_EVENTS
-      const added = isLarge ? [] : itemsOf(block)
+    let looked = 0
+    for (let ids = selectNext.get(mergedId); ids !== undefined; ids = selectNext.get(ids.last_id)) {
+      const isLarge = countOf(ids) >= FULL_EVENTS
+      const block = isLarge ? null : selectBlock.get(ids.first_id)!
+      const added = block === null ? [] : itemsOf(block)
       const addedBytes = added.reduce((sum, item) => sum + item.bytes.length, 0)
-      const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== block.first_id // after a crash; a block's ids have none
+      const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== ids.first_id // after a crash; a block's ids have none
       if (isLarge || isBehindGap || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
         if (blocks.length > 1) return { blocks, items }
-        leftId = isLarge ? block.last_id : block.first_id - 1
+        leftId = isLarge ? ids.last_id : ids.first_id - 1
         blocks = []
         items = []
         bytes = 0
-        if (isLarge) continue
+        if (++looked >= MAX_LOOKED) {
+          updateMergedId.run(leftId)
+          return { blocks, items }
+        }
       }
+      if (block === null) continue
       blocks.push(block)
       items = items.concat(added)
       bytes += addedBytes
     }
     if (leftId > mergedId) updateMergedId.run(leftId)
-    return { blocks: [], items: [] }
+    return null
   }
 
   const itemsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeBlock(block.data), ({ length }) => length)
   const columnsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeColumns(block.columns), ({ count }) => count)
 
   return {
-    /** Merges the next small blocks, a block full of events at a time; says whether there were any. */
+    /** Merges the next small blocks, a block full of events at a time, or looks on for them; says whether there may be more. */
     mergeNext (): boolean {
-      const { blocks, items } = nextBlocks()
-      if (blocks.length === 0) return false
+      const next = nextBlocks()
+      if (next === null) return false
+      const { blocks, items } = next
+      if (blocks.length === 0) return true
       replace.immediate(blocks, {
         first_id: blocks[0]!.first_id,
         last_id: blocks.at(-1)!.last_id,
@@ -80,7 +94,7 @@ export function openMerger (db: Database.Database, partition: string) {
   }
 }
 
-function countOf ({ first_id: firstId, last_id: lastId }: StoredBlock): number {
+function countOf ({ first_id: firstId, last_id: lastId }: BlockIds): number {
   return lastId - firstId + 1
 }
 
