@@ -121,7 +121,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     const control = mortal(mine)
     const detectionStore = openDetectionStore(control)
     const ledgerStore = openLedgerStore(control)
-    const findings = openFindingStore(control)
+    const findings = openFindingStore(control, [], undefined, { draftsPerCommit: 2, pause: () => mine.pause() })
     const definitions = openDefinitions(detectionStore)
     const detections = openDetections({ files: content().detections, overrides: {}, macros: new Map(), knowledge: toKnowledge(BUILT_IN_TABLES, new Map()), timeZone: TIME_ZONE, store: detectionStore, samples: SAMPLES })
     const stop = new AbortController()

@@ -50,6 +50,8 @@ import { openSessions } from './sessions.js'
 import { openBackups } from './store/backups.js'
 import { openAuditStore } from './store/control/audit.js'
 import { openBackfillStore } from './store/control/backfills.js'
+import type { Checkpoints } from './store/control/checkpoints.js'
+import { startCheckpoints } from './store/control/checkpoints.js'
 import { openCredentialStore } from './store/control/credentials.js'
 import { openDetectionStore } from './store/control/detections.js'
 import { openFindingLog } from './store/control/finding-log.js'
@@ -328,6 +330,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
 
   const acks = openAcks()
   let loop: Promise<void> | null = null
+  let checkpoints: Checkpoints | null = null
   let isShuttingDown = false
   const app = await buildApp({
     events,
@@ -573,6 +576,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     /** Listens and begins to run detections; gives the URL, and secrets where some had to be made. */
     async start (): Promise<{ url: string, firstSecrets: FirstSecrets }> {
       const { host, port } = config.listen
+      checkpoints = startCheckpoints(control, message => { log.error({ reason: message }, 'control.db could not be checkpointed by its thread') })
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
       loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, turnOld, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
@@ -597,6 +601,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
       await turnUsage(clock.now())
       await turnArrivals(clock.now())
       await events.close()
+      await checkpoints?.close() // or the WAL would stay
       control.close()
       await backupStopped
       unlock()

@@ -16,7 +16,7 @@ import { buildFieldTables } from '../fields/field-tables.js'
 import { HEC_REPLY } from '../hec/reply.js'
 import { systemClock } from '../schedule/loop.js'
 import { escapeControls, nearestHint, quote } from '../spl/errors.js'
-import { openFindingStore } from '../store/control/findings.js'
+import { AT_ONCE, openFindingStore } from '../store/control/findings.js'
 import { openControlDatabase } from '../store/control/open.js'
 import type { EventStore } from '../store/events.js'
 import type { LogFileOutcome } from '../store/log-file.js'
@@ -103,7 +103,7 @@ export async function scan (context: CommandContext): Promise<number> {
       const startedMs = performance.now()
       const scanning: Scan = { context, config, events, progress, complain }
       const read = await readFiles(files, { index, sourcetype: values.sourcetype ?? 'cisco:isovalent' }, scanning)
-      const findings = openFindingStore(control)
+      const findings = openFindingStore(control, [], undefined, AT_ONCE)
       const { slots, throttled } = await runDetections(runnable, { events, findings, now: systemClock.now, newId: randomUUID, signal: context.signal }, scanning)
       progress.end()
       const count = await writeFindings(findings.each(), format, context.stdout)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { toRfc3339, toSeconds } from '../event.js'
 import type { FindingBody, FindingChange } from '../finding.js'
 import { severityOf } from '../finding.js'
@@ -28,8 +28,9 @@ export const MAX_EVIDENCE = 1_000
 
 const POSTINGS_AT_A_TIME = 5_000
 const OBJECTS_AT_A_TIME = 100
-/** A commit waits for the disk, and HEC with it: few of them, and each a short one. */
+/** HEC waits for a commit: each is a short one, and between two of them a request is to get as far as it can. */
 const OBJECTS_PER_COMMIT = 10
+const PAUSE_MS = 2
 
 /** A rule that is on: whether its value passes its bound in any stretch of so much event time. */
 export interface RuleSettings { readonly rule: RiskRule, readonly passes: (value: number) => boolean, readonly bound: string, readonly spanMs: number }
@@ -200,7 +201,7 @@ export function openRiskRules ({ events, store, risk, findings, config, cap, sig
             await setImmediate()
           }
           settle(evaluated, nowMs)
-          await setImmediate()
+          await setTimeout(PAUSE_MS)
         }
       }
     },

@@ -44,7 +44,7 @@ export interface RunOptions {
 }
 
 /**
- * Evaluates one slot and commits what it gives: findings, the run and the slot's position, in one transaction. A failure is
+ * Evaluates one slot and commits what it gives: findings, and with the last of them the run and the slot's position. A failure is
  * committed too, with the time of the next try, and is the run's status.
  */
 export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfill }: RunOptions, deps: RunDeps): Promise<{ run: RunRecord, twins: number, failure: unknown }> {
@@ -68,7 +68,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
       ...isShort ? ['events of the window had been dropped or damaged before'] : [],
     ]
     const drafts = await toDrafts(found, { slot, compiled, window, position }, deps)
-    const run = findings.commitRun({
+    const run = await findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
     }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, speaksFor: spokenForBy(compiled.plan, window), appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
     return { run, twins, failure: null }

@@ -177,13 +177,13 @@ t.test('who keeps something of findings is told which are suppressed, and of one
     appearance: () => { throw new Error('nothing is gone') },
   })
 
-  commit(1, 'r1')
-  commit(2, 'r2')
+  await commit(1, 'r1')
+  await commit(2, 'r2')
   hides = false
-  commit(2, 'r3')
-  commit(3, 'r4')
+  await commit(2, 'r3')
+  await commit(3, 'r4')
   hides = true
-  commit(4, 'r5')
+  await commit(4, 'r5')
   findings.putOwn([{ id: 'own', body: body(0) }], position, 5)
 
   t.strictSame(told, ['f suppressed a suppression', 'f revised a suppression', 'f created null', 'f revised null', 'own suppressed a suppression'])

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import { toMicroseconds } from '../../event.js'
@@ -8,6 +9,7 @@ import { openFindingHistory, toWorkflow } from './finding-history.js'
 import type { FindingFilter, FindingOrder, FindingPlace } from './finding-lists.js'
 import { openFindingFacets, openFindingLists, visibilityOf } from './finding-lists.js'
 import type { RunnableSlot } from './ledger.js'
+import { syncWal, withoutSync } from './open.js'
 import { openSeenFindings } from './seen-findings.js'
 
 /** What a run says of one row, with the key that makes it the same finding next time. */
@@ -137,8 +139,21 @@ export interface PackedEvidence { readonly event_count: number, readonly kept_co
 
 interface EvidenceRow { readonly event_count: number, readonly approximate: number, readonly events: Uint8Array }
 
+/** How a run's findings are written where there are many. */
+export interface Pacing {
+  readonly draftsPerCommit: number
+  /** Between two commits. */
+  readonly pause: () => Promise<unknown>
+}
+
+/** To write one takes about a sixth of a millisecond of the thread that takes events too: between two commits, of one or two milliseconds each, a request is to get as far as it can. */
+const PACING: Pacing = { draftsPerCommit: 8, pause: () => setTimeout(4) }
+
+/** For who takes no events. */
+export const AT_ONCE: Pacing = { draftsPerCommit: Infinity, pause: async () => {} }
+
 /** Findings and the runs that gave them, in control.db. Who keeps something of each finding is in `listeners`. */
-export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null) {
+export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null, { draftsPerCommit, pause }: Pacing = PACING) {
   const history = openFindingHistory(db)
   const facets = openFindingFacets(db)
   const lists = openFindingLists(db)
@@ -146,9 +161,9 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const select = db.prepare<[string], FindingRow>(`SELECT ${columns} FROM finding WHERE id = ?`)
   const selectLast = db.prepare<[string], { body: string, definition_hash: string | null }>('SELECT body, definition_hash FROM finding LEFT JOIN run ON run.id = run_id WHERE finding.id = ?')
   // uses finding_detection_id_slot_ms_idx
-  const selectOfSlot = db.prepare<[string, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL')
+  const selectIdsOfSlot = db.prepare<[string, number], string>('SELECT id FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL').pluck()
   // uses finding_detection_id_time_us_idx
-  const selectOfTimes = db.prepare<[string, number, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND time_us >= ? AND time_us < ? AND gone_ms IS NULL')
+  const selectOfOtherSlots = db.prepare<[string, number, number, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND time_us >= ? AND time_us < ? AND slot_ms <> ? AND gone_ms IS NULL')
   const insert = db.prepare(`
     INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by, suppressed_by)
     VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by, @suppressed_by)
@@ -163,6 +178,9 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     WHERE id = @id
   `)
   const confirm = db.prepare<[Position, number, string]>('UPDATE finding SET position = ?, slot_ms = ? WHERE id = ?')
+  const nameRun = db.prepare<[runId: string, id: string]>('UPDATE finding SET run_id = ? WHERE id = ?')
+  const nameRunOfRevision = db.prepare<[runId: string, id: string, revision: number]>('UPDATE finding_revision SET run_id = ? WHERE finding_id = ? AND revision = ?')
+  const selectRunStatus = db.prepare<[string], RunRecord['status']>('SELECT status FROM run WHERE id = ?').pluck()
   const insertRevision = db.prepare(`
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
   `)
@@ -173,8 +191,8 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const selectRevisions = db.prepare<object, RevisionRow>('SELECT * FROM finding_revision WHERE finding_id = @id AND revision < @before ORDER BY revision DESC LIMIT @limit')
   const selectEvidence = db.prepare<[string], EvidenceRow>('SELECT event_count, approximate, events FROM finding_evidence WHERE finding_id = ?')
   const selectDrillDown = db.prepare<[string], string | null>('SELECT drill_down FROM finding_evidence WHERE finding_id = ?').pluck()
-  const insertRun = db.prepare<RunRow>(`
-    INSERT INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
+  const putRun = db.prepare<RunRow>(`
+    INSERT OR REPLACE INTO run (id, detection_id, slot_ms, definition_hash, status, position, earliest_us, latest_us, started_ms, finished_ms, row_count,
       scanned_events, created, throttled, suppressed, revised, unchanged, gone, error, warnings)
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
       @scanned_events, @created, @throttled, @suppressed, @revised, @unchanged, @gone, @error, @warnings)
@@ -211,8 +229,9 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     const isNews = bodyBefore === null || !saysTheSame(bodyBefore, body)
     // An older position never overwrites a newer one; the same row writes no revision.
     if (before !== undefined && (isAfter(before.position, position) || (!isBack && !isNews))) {
-      if (!isAfter(before.position, position)) confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
-      return 'unchanged'
+      if (isAfter(before.position, position)) return 'unchanged'
+      confirm.run(position, Math.max(run.slot_ms, before.slot_ms ?? 0), id)
+      return isOfFailedRun(before) ? takeOver(before, run) : 'unchanged'
     }
     const marks = before === undefined ? marksOfNew(body, throttle, run.finished_ms) : marksOfRevised(before, body, isNews, run.finished_ms)
     const said = change !== null ? (isBack ? { ...change, row: 'back' as const } : change) : isBack ? appearance('back', run.definition_hash) : null
@@ -222,6 +241,17 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     })
     if (evidence !== null) putEvidence.run({ id, ...evidence, approximate: evidence.approximate ? 1 : 0, drill_down: drillDown == null ? null : JSON.stringify(drillDown) })
     return what
+  }
+
+  /** What a run that was cut off has written of a finding, and this one gives as it is, is of this one: who adds up what runs have created counts it once. */
+  function takeOver (before: FindingRow, run: RunRecord): 'created' | 'throttled' | 'suppressed' | 'revised' {
+    nameRun.run(run.id, before.id)
+    nameRunOfRevision.run(run.id, before.id, before.revision)
+    return before.revision === 1 ? createdAs(before) : 'revised'
+  }
+
+  function isOfFailedRun ({ run_id: runId }: FindingRow): boolean {
+    return selectRunStatus.get(runId) === 'failed'
   }
 
   interface Written {
@@ -247,7 +277,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     insertRevision.run(row)
     facets.put(before === undefined ? null : { id, visibility: visibilityOf(before), timeUs: before.time_us, body: JSON.parse(before.body) as FindingBody }, { id, visibility: visibilityOf(marks), timeUs: row.time_us, body })
     if (before !== undefined && change !== null) reopen(before, isNews, change, nowMs)
-    const what = before !== undefined ? 'revised' : ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
+    const what = before !== undefined ? 'revised' : createdAs(marks)
     tell(id, before !== undefined && before.suppressed_by !== null && marks.suppressed_by === null ? 'created' : what, nowMs, before)
     return what
   }
@@ -280,17 +310,48 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     for (const listener of listeners) listener(finding, { what, nowMs, before: before === undefined ? undefined : toWorkflow(before) })
   }
 
+  interface Part {
+    /** Of the drafts. */
+    readonly from: number
+    readonly to: number
+    /** Of the run until here; added to. */
+    readonly counts: { -readonly [name in keyof RunCounts]: number }
+  }
+
+  function writeDrafts (run: RunRecord, outcome: RunOutcome, { from, to, counts }: Part): void {
+    for (const draft of outcome.drafts.slice(from, to)) counts[write(draft, run, outcome)]++
+  }
+
+  const writePart = db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome, part: Part): void => {
+    writeDrafts({ ...run, ...NO_COUNTS }, outcome, part)
+    putRun.run(toRunRow({ ...run, ...part.counts }))
+  })
+
+  const endRun = db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome, part: Part): RunRecord => {
+    const { position, slot, isShort, backfill, isAfter } = outcome
+    writeDrafts({ ...run, ...NO_COUNTS }, outcome, part)
+    // A window that has lost events gives no row that they made, which says nothing of the row.
+    const gone = isShort ? 0 : markGone({ ...run, ...NO_COUNTS }, outcome)
+    const counted = { ...run, ...part.counts, gone }
+    putRun.run(toRunRow(counted))
+    doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
+    const latePosition = selectLatePosition.get(run.detection_id, run.slot_ms) ?? null
+    if (latePosition === null || !isAfter(latePosition, position)) seeLate.run(run.detection_id, run.slot_ms)
+    backfill?.ran(counted, isShort)
+    return counted
+  })
+
   /** Marks findings of the slot, and others that the run speaks for, that it gave no more; gives how many. They are kept, a person may have worked on them. */
-  function markGone (run: RunRecord, { position, drafts, slot, isAfter, speaksFor, appearance }: RunOutcome): number {
+  function markGone (run: RunRecord, { position, drafts, isAfter, speaksFor, appearance }: RunOutcome): number {
     const given = new Set(drafts.map(({ id }) => id))
-    const ofSlot = slot.position === null ? [] : selectOfSlot.all(run.detection_id, run.slot_ms)
+    // Also of a slot that was never done: a run that was cut off may have given some.
+    const ofSlot = selectIdsOfSlot.all(run.detection_id, run.slot_ms).filter(id => !given.has(id)).map(id => select.get(id)!)
     const ofOthers = speaksFor === null
       ? []
-      : selectOfTimes.all(run.detection_id, run.earliest_us, run.latest_us).filter(({ id, slot_ms: slotMs, body }) => {
-        if (slotMs === null || slotMs === run.slot_ms || given.has(id)) return false
-        return speaksFor(JSON.parse(body) as FindingBody) && selectLast.get(id)?.definition_hash === run.definition_hash
+      : selectOfOtherSlots.all(run.detection_id, run.earliest_us, run.latest_us, run.slot_ms).filter(({ id, body }) => {
+        return !given.has(id) && speaksFor(JSON.parse(body) as FindingBody) && selectLast.get(id)?.definition_hash === run.definition_hash
       })
-    const gone = [...ofSlot, ...ofOthers].filter(({ id, position: seen }) => !given.has(id) && !isAfter(seen, position))
+    const gone = [...ofSlot, ...ofOthers].filter(({ position: seen }) => !isAfter(seen, position))
     for (const before of gone) {
       const { id, revision, time_us, suppressed_by, body } = before
       const { risk: { score } } = JSON.parse(body) as FindingBody
@@ -321,25 +382,24 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       const row = selectLast.get(id)
       return row === undefined ? undefined : { body: FindingBody.parse(JSON.parse(row.body)), definitionHash: row.definition_hash }
     },
-    /** One transaction: the findings of a run that succeeded, the run, and its slot's new position. */
-    commitRun: db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): RunRecord => {
-      const { position, drafts, slot, isShort, backfill, isAfter } = outcome
-      const counts = { created: 0, throttled: 0, suppressed: 0, revised: 0, unchanged: 0, gone: 0 }
-      const record = { ...run, ...counts }
-      for (const draft of drafts) counts[write(draft, record, outcome)]++
-      // A window that has lost events gives no row that they made, which says nothing of the row.
-      if (!isShort) counts.gone = markGone(record, outcome)
-      const counted = { ...run, ...counts }
-      insertRun.run(toRunRow(counted))
-      doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
-      const latePosition = selectLatePosition.get(run.detection_id, run.slot_ms) ?? null
-      if (latePosition === null || !isAfter(latePosition, position)) seeLate.run(run.detection_id, run.slot_ms)
-      backfill?.ran(counted, isShort)
-      return counted
-    }),
+    /**
+     * The findings of a run that succeeded, the run, and its slot's new position: in one transaction, or where it gives many findings in several, of which only the last says that the
+     * slot is done. A run that is cut off between them stands as failed; its slot is still to be done, and the next run takes over what was written.
+     */
+    async commitRun (run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): Promise<RunRecord> {
+      const counts = { ...NO_COUNTS }
+      let written = 0
+      for (; outcome.drafts.length - written > draftsPerCommit; written += draftsPerCommit) {
+        const part = { from: written, to: written + draftsPerCommit, counts }
+        withoutSync(db, () => { writePart({ ...run, status: 'failed', error: CUT_OFF }, outcome, part) })
+        await pause()
+      }
+      if (written > 0) await syncWal(db) // here the last commit would, while others wait
+      return endRun(run, outcome, { from: written, to: outcome.drafts.length, counts })
+    },
     /** One transaction: a run that failed, and when its slot is tried again. */
     failRun: db.transaction((run: RunRecord, nextTryMs: number): void => {
-      insertRun.run(toRunRow(run))
+      putRun.run(toRunRow(run))
       failSlot.run({ ...run, next_try_ms: nextTryMs })
     }),
     /** Adds findings of Hecate's own and revises those that have a change, all or none; others that are there stay as they are. */
@@ -410,6 +470,16 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   }
 }
 export type FindingStore = ReturnType<typeof openFindingStore>
+
+/** What a run counts a new finding as. */
+function createdAs (marks: Marks): 'created' | 'throttled' | 'suppressed' {
+  return ({ shown: 'created', throttled: 'throttled', suppressed: 'suppressed' } as const)[visibilityOf(marks)]
+}
+
+const NO_COUNTS: RunCounts = { created: 0, throttled: 0, suppressed: 0, revised: 0, unchanged: 0, gone: 0 }
+
+/** What a run says of itself until all of its findings are written. */
+const CUT_OFF = 'not all findings of the run have been written'
 
 /** In place of a run's id. */
 const NO_RUN = ''

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { resourcePath } from '../../resource.js'
@@ -39,4 +40,29 @@ export function migrate (db: Database.Database): void {
       db.pragma(`user_version = ${i + 1}`)
     }).immediate()
   })
+}
+
+/**
+ * Commits of `write` don't wait for the disk: a power cut may undo them, the newest first. The next commit that waits, or `syncWal`, makes them last. For what
+ * would be made again as it was, and nobody is told of.
+ */
+export function withoutSync<T> (db: Database.Database, write: () => T): T {
+  const before = db.pragma('synchronous', { simple: true }) as number
+  db.pragma('synchronous = NORMAL')
+  try {
+    return write()
+  } finally {
+    db.pragma(`synchronous = ${before}`)
+  }
+}
+
+/** Waits, while others go on, until all that was committed is on the disk. */
+export async function syncWal (db: Database.Database): Promise<void> {
+  if (db.memory) return
+  const file = await open(`${db.name}-wal`) // SQLite holds no locks on it, which closing would release
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
 }

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import type { Finding } from '../../finding.js'
+import { withoutSync } from './open.js'
 import type { RiskDue } from './risk.js'
 
 /** What a rule said of an object, from when its bound was first passed. */
@@ -7,6 +8,9 @@ export interface RiskEpisode { readonly finding_id: string, readonly rule: strin
 
 /** An episode that is new or has new evidence. */
 export interface EpisodeWrite { readonly episode: RiskEpisode, readonly newEvidence: readonly string[] }
+
+/** What the rules have said of an object. */
+export interface Settled { readonly due: RiskDue, readonly writes: readonly EpisodeWrite[] }
 
 export interface EvidenceFindingRow { readonly id: string, readonly detection_id: string, readonly time_us: number, readonly score: number, readonly status: Finding['status'], readonly revision: number }
 
@@ -30,6 +34,16 @@ export function openRiskRuleStore (db: Database.Database) {
     FROM finding_evidence_finding AS evidence JOIN finding ON finding.id = evidence_id
     WHERE finding_id = @findingId AND (time_us, finding.id) < (@timeUs, @id) ORDER BY time_us DESC, finding.id DESC LIMIT @limit
   `)
+  const settle = db.transaction((objects: readonly Settled[], put: () => void): void => {
+    put()
+    for (const { due, writes } of objects) {
+      for (const { episode, newEvidence } of writes) {
+        insertEpisode.run(episode)
+        for (const id of newEvidence) insertEvidence.run(episode.finding_id, id, episode.finding_id)
+      }
+      deleteDue.run(due)
+    }
+  })
   const countEvidence = db.prepare<[string], number>('SELECT count(*) FROM finding_evidence_finding WHERE finding_id = ?').pluck()
   return {
     /** Objects with postings that the rules have not seen, the longest waiting first. */
@@ -38,17 +52,11 @@ export function openRiskRuleStore (db: Database.Database) {
     episodes: (objectId: number, rule: string, afterUs: number, beforeUs: number): RiskEpisode[] => selectEpisodes.all({ objectId, rule, afterUs, beforeUs }),
     findingOf: (postingId: number): string => selectFinding.get(postingId)!,
     evidenceIds: (findingId: string): string[] => selectEvidenceIds.all(findingId),
-    /** One transaction for some objects: the findings, which `put` writes, what they are made of, and that the postings were seen; what has come meanwhile stays due. */
-    settle: db.transaction((objects: readonly { readonly due: RiskDue, readonly writes: readonly EpisodeWrite[] }[], put: () => void): void => {
-      put()
-      for (const { due, writes } of objects) {
-        for (const { episode, newEvidence } of writes) {
-          insertEpisode.run(episode)
-          for (const id of newEvidence) insertEvidence.run(episode.finding_id, id, episode.finding_id)
-        }
-        deleteDue.run(due)
-      }
-    }),
+    /**
+     * One transaction for some objects: the findings, which `put` writes, what they are made of, and that the postings were seen; what has come meanwhile stays due. Where a power cut
+     * undoes it, the rules see the postings again.
+     */
+    settle: (objects: readonly Settled[], put: () => void): void => { withoutSync(db, () => settle(objects, put)) },
     /** Findings that one of a risk rule is made of, newest event time first, before a place where given. */
     evidence: (findingId: string, limit: number, before?: { readonly timeUs: number, readonly id: string }): EvidenceFindingRow[] => selectEvidence.all({ findingId, limit, timeUs: before?.timeUs ?? Infinity, id: before?.id ?? '' }),
     countEvidence: (findingId: string): number => countEvidence.get(findingId)!,

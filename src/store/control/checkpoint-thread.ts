@@ -1,0 +1,40 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import Database from 'better-sqlite3'
+
+/** A thread that takes what was committed from the WAL of a database into the database itself. */
+
+export interface CheckpointJob {
+  /** Of the database. */
+  readonly path: string
+  readonly intervalMs: number
+  /** Pages that are let lie in the WAL. */
+  readonly minPages: number
+}
+
+/** The one message that it takes: close. */
+export type ToCheckpoints = 'close'
+
+/** What could not be done, and is tried again. */
+export interface FromCheckpoints { readonly failed: string }
+
+interface WalState { readonly log: number, readonly checkpointed: number }
+
+if (parentPort === null) throw new Error('checkpoint-thread is a worker')
+const port = parentPort
+const { path, intervalMs, minPages } = workerData as CheckpointJob
+const db = new Database(path, { fileMustExist: true })
+
+const timer = setInterval(() => {
+  try {
+    const [{ log, checkpointed }] = db.pragma('wal_checkpoint(NOOP)') as [WalState] // looks, and does nothing
+    if (log - checkpointed >= minPages) db.pragma('wal_checkpoint(PASSIVE)') // waits for nobody, and nobody for it
+  } catch (error) {
+    port.postMessage({ failed: (error as Error).message } satisfies FromCheckpoints)
+  }
+}, intervalMs)
+
+port.once('message', (_message: ToCheckpoints) => {
+  clearInterval(timer)
+  db.close()
+  port.close()
+})
