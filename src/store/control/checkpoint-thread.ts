@@ -14,7 +14,7 @@ export interface CheckpointJob {
 /** The one message that it takes: close. */
 export type ToCheckpoints = 'close'
 
-/** What could not be done, and is tried again. */
+/** What could not be done, and is tried again; once until it works. */
 export interface FromCheckpoints { readonly failed: string }
 
 interface WalState { readonly log: number, readonly checkpointed: number }
@@ -22,19 +22,24 @@ interface WalState { readonly log: number, readonly checkpointed: number }
 if (parentPort === null) throw new Error('checkpoint-thread is a worker')
 const port = parentPort
 const { path, intervalMs, minPages } = workerData as CheckpointJob
-const db = new Database(path, { fileMustExist: true })
+let db: Database.Database | null = null
+let isFailing = false
 
 const timer = setInterval(() => {
   try {
+    db ??= new Database(path, { fileMustExist: true })
     const [{ log, checkpointed }] = db.pragma('wal_checkpoint(NOOP)') as [WalState] // looks, and does nothing
-    if (log - checkpointed >= minPages) db.pragma('wal_checkpoint(PASSIVE)') // waits for nobody, and nobody for it
+    if (log - checkpointed < minPages) return
+    db.pragma('wal_checkpoint(PASSIVE)') // waits for nobody, and nobody for it
+    isFailing = false
   } catch (error) {
-    port.postMessage({ failed: (error as Error).message } satisfies FromCheckpoints)
+    if (!isFailing) port.postMessage({ failed: (error as Error).message } satisfies FromCheckpoints) // and not again until it works: a full disk may last for hours
+    isFailing = true
   }
 }, intervalMs)
 
 port.once('message', (_message: ToCheckpoints) => {
   clearInterval(timer)
-  db.close()
+  db?.close()
   port.close()
 })
