@@ -42,10 +42,14 @@ const exec = (n: number, extra: object = {}) => ({
 t.test('small blocks become large ones, with the same events and the same rows, however they came', async t => {
   const sizes = fc.array(fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 1, max: 20 }) }, fc.integer({ min: 100, max: 300 })), { minLength: 1, maxLength: 25 })
   let merges = 0
-  fc.assert(fc.property(sizes, sizes, (before, after) => {
+  fc.assert(fc.property(sizes, sizes, fc.boolean(), (before, after, isReopened) => {
     const dir = join(tempDir(t), 'events')
-    const { writer, reader, close } = openBoth(dir)
+    let { writer, reader, close } = openBoth(dir)
     let n = 0
+    const reopen = () => { // what was written before is not in memory any more
+      close();
+      ({ writer, reader, close } = openBoth(dir))
+    }
     const commit = (size: number) => {
       const outcome = writer.append([requestOf(Array.from({ length: size }, () => exec(n++)), ARRIVAL_MS)])
       if ('error' in outcome) throw outcome.error
@@ -60,7 +64,10 @@ t.test('small blocks become large ones, with the same events and the same rows, 
       return { events: runAtOnce(reader.find({ ...all, ...scope }, () => {})), rows }
     }
     for (const sizes of [before, after]) {
-      const partition = sizes.map(commit).at(-1)!
+      const partition = sizes.map((size, i) => {
+        if (isReopened && i === sizes.length >> 1) reopen()
+        return commit(size)
+      }).at(-1)!
       const wanted = look(partition)
       while (writer.merge()) merges++
       t.strictSame(look(partition), wanted)

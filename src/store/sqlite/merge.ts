@@ -1,4 +1,6 @@
 import type Database from 'better-sqlite3'
+import type { Scalar } from '../../event.js'
+import { COLUMNS } from '../../fields/tables.js'
 import type { BlockItem } from './block.js'
 import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
 import type { BlockColumns, ColumnRow } from './column-block.js'
@@ -12,15 +14,29 @@ const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
 /** Blocks that a step looks at where it finds nothing to merge: the first one of a process may have a day of them before it. */
 const MAX_LOOKED = 100
 
+/**
+ * Events of blocks that were just written are kept until they are merged, as long as they are no more than fill two blocks: to read a dozen of them again costs as much as the merge
+ * itself. Of more events in a block it costs no more than to keep them, which makes work for the garbage collection.
+ */
+const MAX_RECENT_BLOCK_EVENTS = 32
+const MAX_RECENT_EVENTS = 2 * MAX_BLOCK_EVENTS
+const MAX_RECENT_BYTES = 2 * MAX_BLOCK_BYTES
+
+/** An event as it was written, with the values of its columns. */
+export interface WrittenEvent extends BlockItem, ColumnRow { readonly odd: boolean }
+
 interface BlockIds { readonly first_id: number, readonly last_id: number }
 
 interface StoredBlock extends BlockIds { readonly min_time_us: number, readonly max_time_us: number, readonly odd: number, readonly columns: Buffer, readonly data: Buffer }
 
+/** A small block that is to become part of a large one. `rows` has ids in place of the dictionary's values. */
+interface SmallBlock extends Pick<StoredBlock, 'first_id' | 'last_id' | 'min_time_us' | 'max_time_us' | 'odd'> { readonly items: readonly BlockItem[], readonly rows: () => readonly ColumnRow[] }
+
 /**
  * Makes large blocks of the small ones that small requests leave: they take half as much space again, and longer to search. No search may run meanwhile, since it
- * reads blocks one after the other. Throws DamageError where a block is damaged.
+ * reads blocks one after the other. Throws DamageError where a block is damaged. `idOf` gives the id of a dictionary's value.
  */
-export function openMerger (db: Database.Database, partition: string) {
+export function openMerger (db: Database.Database, partition: string, idOf: (field: string, value: Scalar) => number) {
   const selectMergedId = db.prepare<[], number>('SELECT merged_id FROM partition').pluck()
   const selectNext = db.prepare<[number], BlockIds>('SELECT first_id, last_id FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
   const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id = ?')
@@ -30,44 +46,73 @@ export function openMerger (db: Database.Database, partition: string) {
   `)
   const updateMergedId = db.prepare<[number]>('UPDATE partition SET merged_id = ?')
 
-  const replace = db.transaction((blocks: readonly StoredBlock[], merged: StoredBlock) => {
+  /** By the first id of their block, oldest first. */
+  const recent = new Map<number, readonly WrittenEvent[]>()
+  let recentEvents = 0
+  let recentBytes = 0
+
+  function forget (firstId: number): void {
+    const events = recent.get(firstId)
+    if (events === undefined) return
+    recent.delete(firstId)
+    recentEvents -= events.length
+    recentBytes -= sizeOf(events)
+  }
+
+  const replace = db.transaction((blocks: readonly SmallBlock[], merged: StoredBlock) => {
     remove.run(blocks[0]!.first_id, blocks.at(-1)!.first_id)
     insert.run(merged)
     updateMergedId.run(merged.last_id)
   })
 
-  /** The next small blocks that become one, and their events; empty where it has looked at enough, null where too few have come yet. */
-  function nextBlocks (): { blocks: readonly StoredBlock[], items: readonly BlockItem[] } | null {
+  /** The next small blocks that become one; none where it has looked at enough, null where too few have come yet. */
+  function nextBlocks (): readonly SmallBlock[] | null {
     const mergedId = selectMergedId.get()!
     let leftId = mergedId // blocks up to there stay as they are
-    let blocks: StoredBlock[] = []
-    let items: BlockItem[] = []
+    let blocks: SmallBlock[] = []
+    let count = 0
     let bytes = 0
     let looked = 0
     for (let ids = selectNext.get(mergedId); ids !== undefined; ids = selectNext.get(ids.last_id)) {
       const isLarge = countOf(ids) >= FULL_EVENTS
-      const block = isLarge ? null : selectBlock.get(ids.first_id)!
-      const added = block === null ? [] : itemsOf(block)
-      const addedBytes = added.reduce((sum, item) => sum + item.bytes.length, 0)
+      const block = isLarge ? null : recentBlock(ids) ?? storedBlock(ids)
+      const added = block?.items ?? []
+      const addedBytes = sizeOf(added)
       const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== ids.first_id // after a crash; a block's ids have none
-      if (isLarge || isBehindGap || items.length + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
-        if (blocks.length > 1) return { blocks, items }
+      if (isLarge || isBehindGap || count + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
+        if (blocks.length > 1) return blocks
         leftId = isLarge ? ids.last_id : ids.first_id - 1
         blocks = []
-        items = []
+        count = 0
         bytes = 0
         if (++looked >= MAX_LOOKED) {
           updateMergedId.run(leftId)
-          return { blocks, items }
+          return blocks
         }
       }
       if (block === null) continue
       blocks.push(block)
-      items = items.concat(added)
+      count += added.length
       bytes += addedBytes
     }
     if (leftId > mergedId) updateMergedId.run(leftId)
     return null
+  }
+
+  function recentBlock ({ first_id, last_id }: BlockIds): SmallBlock | null {
+    const items = recent.get(first_id)
+    if (items === undefined) return null
+    const times = items.map(({ timeUs }) => timeUs)
+    return { first_id, last_id, min_time_us: Math.min(...times), max_time_us: Math.max(...times), odd: items.some(({ odd }) => odd) ? 1 : 0, items, rows: () => items.map(withIds) }
+  }
+
+  function storedBlock ({ first_id: firstId }: BlockIds): SmallBlock {
+    const block = selectBlock.get(firstId)!
+    return { ...block, items: itemsOf(block), rows: () => rowsOf(columnsOf(block)) }
+  }
+
+  function withIds ({ timeUs, columns }: WrittenEvent): ColumnRow {
+    return { timeUs, columns: columns.map((value, column) => value !== null && IS_DICTIONARY[column] === true ? idOf(COLUMN_FIELDS[column]!, value) : value) }
   }
 
   const itemsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeBlock(block.data), ({ length }) => length)
@@ -76,9 +121,8 @@ export function openMerger (db: Database.Database, partition: string) {
   return {
     /** Merges the next small blocks, a block full of events at a time, or looks on for them; says whether there may be more. */
     mergeNext (): boolean {
-      const next = nextBlocks()
-      if (next === null) return false
-      const { blocks, items } = next
+      const blocks = nextBlocks()
+      if (blocks === null) return false
       if (blocks.length === 0) return true
       replace.immediate(blocks, {
         first_id: blocks[0]!.first_id,
@@ -86,16 +130,32 @@ export function openMerger (db: Database.Database, partition: string) {
         min_time_us: Math.min(...blocks.map(block => block.min_time_us)),
         max_time_us: Math.max(...blocks.map(block => block.max_time_us)),
         odd: Math.max(...blocks.map(({ odd }) => odd)),
-        columns: encodeColumns(blocks.flatMap(block => rowsOf(columnsOf(block))), (_, id) => id as number),
-        data: encodeBlock(items),
+        columns: encodeColumns(blocks.flatMap(({ rows }) => rows()), (_, id) => id as number),
+        data: encodeBlock(blocks.flatMap(({ items }) => items)),
       })
+      for (const { first_id: firstId } of blocks) forget(firstId)
       return true
+    },
+    /** To be told of each block that is committed. */
+    wrote (firstId: number, events: readonly WrittenEvent[]): void {
+      if (events.length > MAX_RECENT_BLOCK_EVENTS) return
+      // Their bytes are views of requests, which may be much larger.
+      recent.set(firstId, events.map(event => ({ ...event, bytes: event.bytes.slice() })))
+      recentEvents += events.length
+      recentBytes += sizeOf(events)
+      while (recentEvents > MAX_RECENT_EVENTS || recentBytes > MAX_RECENT_BYTES) forget(recent.keys().next().value!)
     },
   }
 }
 
 function countOf ({ first_id: firstId, last_id: lastId }: BlockIds): number {
   return lastId - firstId + 1
+}
+
+const IS_DICTIONARY = COLUMN_FIELDS.map(field => COLUMNS[field] === 'dictionary')
+
+function sizeOf (items: readonly BlockItem[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes.length, 0)
 }
 
 /** The events of a block with the ids of their dictionary values in place of these. */

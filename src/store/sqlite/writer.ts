@@ -353,9 +353,11 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
     }
   })
 
+  const merger = openMerger(db, name, dictionary.idOf)
+
   return {
     name,
-    merge: openMerger(db, name).mergeNext,
+    merge: merger.mergeNext,
     summary: () => summary,
     find: openResends(db, resendWindowUs).find,
     commit (requests: readonly ReadRequest[], nowUs: number): number {
@@ -365,11 +367,16 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
       idMark.reach(lastId + count)
       try {
         summary = insert.immediate(blocks, lastId + 1, requests, nowUs)
-        lastId = summary.lastId
       } catch (error) {
         dictionary.forget() // ids of a transaction that was rolled back are dealt again to other values
         throw error
       }
+      let firstId = lastId + 1
+      for (const { events } of blocks) {
+        merger.wrote(firstId, events)
+        firstId += events.length
+      }
+      lastId = summary.lastId
       return lastId
     },
     close: () => db.close(),
