@@ -14,7 +14,7 @@ import { openRandom } from './generator.js'
 import type { LedgerServerOptions } from './ledger-server.js'
 import type { MemoryEvent } from './memory-events.js'
 import type { OracleReport } from './oracle.js'
-import { consultOracle } from './oracle.js'
+import { consultOracle, miscountedRuns } from './oracle.js'
 import { API_KEY, TOKEN } from './processes.js'
 import { burst, DETECTIONS, HOUR_MS, MINUTE_MS, openSimulated, randomStart, TIME_ZONE } from './simulated.js'
 
@@ -238,10 +238,6 @@ function checkRecords (db: Database.Database): string[] {
       WHERE (SELECT count(*) FROM finding_revision WHERE finding_id = id) != revision OR (SELECT max(revision) FROM finding_revision WHERE finding_id = id) != revision
     `),
     ...lines("SELECT 'the finding ' || id || ' is of no run' FROM finding WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.id = run_id)"),
-    ...lines(`
-      SELECT 'the runs of ' || detection_id || ' created or revised ' || sum(created + throttled + revised + gone) || ' findings, there are ' || (SELECT count(*) FROM finding_revision JOIN finding ON finding.id = finding_id WHERE finding.detection_id = run.detection_id) || ' revisions'
-      FROM run GROUP BY detection_id
-      HAVING sum(created + throttled + revised + gone) != (SELECT count(*) FROM finding_revision JOIN finding ON finding.id = finding_id WHERE finding.detection_id = run.detection_id)
-    `),
+    ...miscountedRuns(db),
   ]
 }

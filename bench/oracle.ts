@@ -83,3 +83,13 @@ function said (id: string, { time, result }: { readonly time: number, readonly r
 export function toText (ms: number): string {
   return new Date(ms).toISOString()
 }
+
+/** Detections whose runs say that they have written more revisions of findings than there are, or fewer; a line each. */
+export function miscountedRuns (db: Database.Database): string[] {
+  return db.prepare<[], string>(`
+    WITH said AS (SELECT detection_id, sum(created + throttled + suppressed + revised + gone) AS revisions FROM run GROUP BY detection_id),
+      found AS (SELECT detection_id, count(*) AS revisions FROM finding_revision JOIN finding ON finding.id = finding_id GROUP BY detection_id)
+    SELECT 'the runs of ' || said.detection_id || ' wrote ' || said.revisions || ' revisions, there are ' || coalesce(found.revisions, 0)
+    FROM said LEFT JOIN found USING (detection_id) WHERE said.revisions != coalesce(found.revisions, 0)
+  `).pluck().all()
+}

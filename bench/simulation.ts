@@ -15,7 +15,7 @@ import { migrate } from '../src/store/control/open.js'
 import { openRandom } from './generator.js'
 import type { MemoryEvent } from './memory-events.js'
 import { openMemoryEvents } from './memory-events.js'
-import { consultOracle, toText } from './oracle.js'
+import { consultOracle, miscountedRuns, toText } from './oracle.js'
 import { burst, DAY_MS, DETECTIONS, HOUR_MS, MINUTE_MS, openSimulated, randomStart, TIME_ZONE } from './simulated.js'
 
 export interface SimulationReport {
@@ -121,7 +121,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
     const control = mortal(mine)
     const detectionStore = openDetectionStore(control)
     const ledgerStore = openLedgerStore(control)
-    const findings = openFindingStore(control, [], undefined, { draftsPerCommit: 2, pause: () => mine.pause() })
+    const findings = openFindingStore(control, [], undefined, { findingsPerCommit: 2, pause: () => mine.pause() })
     const definitions = openDefinitions(detectionStore)
     const detections = openDetections({ files: content().detections, overrides: {}, macros: new Map(), knowledge: toKnowledge(BUILT_IN_TABLES, new Map()), timeZone: TIME_ZONE, store: detectionStore, samples: SAMPLES })
     const stop = new AbortController()
@@ -263,6 +263,7 @@ export async function simulate (seed: number, days: number): Promise<SimulationR
   }
   life = { ...beginLife(), pause: () => Promise.resolve() }
   const report = await consultOracle(db, events, { firstMs, lastMs: trueMs })
+  const miscounted = miscountedRuns(db)
   db.close()
-  return { seed, events: events.count(), ...counts, ...report, faults: [...faults, ...report.faults] }
+  return { seed, events: events.count(), ...counts, ...report, faults: [...faults, ...report.faults, ...miscounted] }
 }

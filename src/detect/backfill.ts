@@ -106,7 +106,7 @@ export function openBackfills ({ events, backfills, definitions, detections, led
     }
     const ran = await ledger.backfill(detectionId, { slotMs, definitionHash, window }, {
       id,
-      // In the run's own transaction: after a kill the slot and its findings are either counted and behind the cursor, or it is evaluated as if it had never been.
+      // In the transaction that ends the run: after a kill the slot is either counted and behind the cursor, or it is evaluated again, and takes over what was written.
       ran: ({ row_count, created, throttled, suppressed, revised, unchanged, gone }: RunRecord, isShort) => {
         backfills.advance(id, nextSlotMs, { row_count, created, throttled, suppressed, revised, unchanged, gone, short_slots: isShort ? 1 : 0 })
       },
@@ -116,7 +116,7 @@ export function openBackfills ({ events, backfills, definitions, detections, led
     report.slot('succeeded')
   }
 
-  /** A try that failed changed nothing but the slot's state, so that one more of them after a kill does no harm. */
+  /** The next try takes over what one that failed has written, so that one more of them after a kill does no harm. */
   function failSlot (backfill: Backfill, slotMs: number, failure: unknown): void {
     const retryMs = isLasting(failure) ? undefined : RETRIES_MS[backfill.tries]
     if (retryMs !== undefined) {

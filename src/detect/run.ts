@@ -70,7 +70,7 @@ export async function runSlot (slot: RunnableSlot, { isShort, nextTryMs, backfil
     const drafts = await toDrafts(found, { slot, compiled, window, position }, deps)
     const run = await findings.commitRun({
       ...base, status: 'succeeded', position, finished_ms: now(), row_count: rows.length, scanned_events: scannedEvents, error: null, warnings,
-    }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, speaksFor: spokenForBy(compiled.plan, window), appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) })
+    }, { position, drafts, slot, isShort, backfill, isAfter: events.isAfter, speaksFor: spokenForBy(compiled.plan, window), appearance: (row, hashBefore) => toAppearance(row, reasonOf(slot, hashBefore)) }, deps.signal)
     return { run, twins, failure: null }
   } catch (error) {
     if (deps.signal.aborted) throw error // the process ends: the slot is owed to the next one

@@ -121,6 +121,7 @@ export function openDeliveries ({ targets, outbox, newId, random, signal, report
         }
         bucket.take()
         isSetBack = false
+        await outbox.onDisk()
         const attempt = await tryTo(target, request, signal)
         if (attempt.answer === null && signal.aborted) return nowMs // it was cut off, and is sent after the next start
         if (attempt.error === null) succeeded(head, attempt.answer!.status, now())

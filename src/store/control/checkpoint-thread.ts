@@ -23,13 +23,18 @@ if (parentPort === null) throw new Error('checkpoint-thread is a worker')
 const port = parentPort
 const { path, intervalMs, minPages } = workerData as CheckpointJob
 let db: Database.Database | null = null
+/** As the last look found it. */
+let lastLog = 0
 let isFailing = false
 
 const timer = setInterval(() => {
   try {
     db ??= new Database(path, { fileMustExist: true })
     const [{ log, checkpointed }] = db.pragma('wal_checkpoint(NOOP)') as [WalState] // looks, and does nothing
-    if (log - checkpointed < minPages) return
+    // Where nothing has come since, also the last of a long WAL is taken, so that the next commit begins it anew.
+    const isDue = log - checkpointed >= minPages || (log === lastLog && log >= minPages && log > checkpointed)
+    lastLog = log
+    if (!isDue) return
     db.pragma('wal_checkpoint(PASSIVE)') // waits for nobody, and nobody for it
     isFailing = false
   } catch (error) {

@@ -64,7 +64,7 @@ export type RunCounts = Pick<RunRecord, 'created' | 'throttled' | 'suppressed' |
 /** The backfill that a run is part of. */
 export interface RunOfBackfill {
   readonly id: string
-  /** Called in the transaction of the run. */
+  /** Called in the transaction that ends the run. */
   readonly ran: (run: RunRecord, isShort: boolean) => void
 }
 
@@ -141,19 +141,19 @@ interface EvidenceRow { readonly event_count: number, readonly approximate: numb
 
 /** How a run's findings are written where there are many. */
 export interface Pacing {
-  readonly draftsPerCommit: number
+  readonly findingsPerCommit: number
   /** Between two commits. */
   readonly pause: () => Promise<unknown>
 }
 
-/** To write one takes about a sixth of a millisecond of the thread that takes events too: between two commits, of one or two milliseconds each, a request is to get as far as it can. */
-const PACING: Pacing = { draftsPerCommit: 8, pause: () => setTimeout(4) }
+/** To write one takes about a quarter of a millisecond of the thread that takes events too: between two commits, of two or three milliseconds each, a request is to get as far as it can. */
+const PACING: Pacing = { findingsPerCommit: 8, pause: () => setTimeout(4) }
 
 /** For who takes no events. */
-export const AT_ONCE: Pacing = { draftsPerCommit: Infinity, pause: async () => {} }
+export const AT_ONCE: Pacing = { findingsPerCommit: Infinity, pause: async () => {} }
 
 /** Findings and the runs that gave them, in control.db. Who keeps something of each finding is in `listeners`. */
-export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null, { draftsPerCommit, pause }: Pacing = PACING) {
+export function openFindingStore (db: Database.Database, listeners: readonly FindingWritten[] = [], suppressionOf: SuppressionOf = () => null, { findingsPerCommit, pause }: Pacing = PACING) {
   const history = openFindingHistory(db)
   const facets = openFindingFacets(db)
   const lists = openFindingLists(db)
@@ -180,6 +180,8 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   const confirm = db.prepare<[Position, number, string]>('UPDATE finding SET position = ?, slot_ms = ? WHERE id = ?')
   const nameRun = db.prepare<[runId: string, id: string]>('UPDATE finding SET run_id = ? WHERE id = ?')
   const nameRunOfRevision = db.prepare<[runId: string, id: string, revision: number]>('UPDATE finding_revision SET run_id = ? WHERE finding_id = ? AND revision = ?')
+  const prepareTake = (count: 'created' | 'throttled' | 'suppressed' | 'revised') => db.prepare<[runId: string]>(`UPDATE run SET ${count} = ${count} - 1 WHERE id = ?`)
+  const takeFrom = { created: prepareTake('created'), throttled: prepareTake('throttled'), suppressed: prepareTake('suppressed'), revised: prepareTake('revised') }
   const selectRunStatus = db.prepare<[string], RunRecord['status']>('SELECT status FROM run WHERE id = ?').pluck()
   const insertRevision = db.prepare(`
     INSERT INTO finding_revision (finding_id, revision, position, run_id, created_ms, body, change) VALUES (@id, @revision, @position, @run_id, @now_ms, @body, @change)
@@ -197,6 +199,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     VALUES (@id, @detection_id, @slot_ms, @definition_hash, @status, @position, @earliest_us, @latest_us, @started_ms, @finished_ms, @row_count,
       @scanned_events, @created, @throttled, @suppressed, @revised, @unchanged, @gone, @error, @warnings)
   `)
+  const failRun = db.prepare<RunRecord>('UPDATE run SET finished_ms = @finished_ms, error = @error WHERE id = @id')
   const doneSlot = db.prepare(`
     UPDATE slot SET state = 'done', position = @position, row_count = @row_count, tries = 0, error = NULL, done_ms = @finished_ms,
       short = iif(first_done_ms IS NULL, @short, short), first_done_ms = coalesce(first_done_ms, @finished_ms), late_runs = late_runs + @late_runs,
@@ -243,11 +246,13 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     return what
   }
 
-  /** What a run that was cut off has written of a finding, and this one gives as it is, is of this one: who adds up what runs have created counts it once. */
+  /** What a run that was cut off has written of a finding, and this one gives as it is, is of this one, and no more of that: who adds up what runs have created counts it once. */
   function takeOver (before: FindingRow, run: RunRecord): 'created' | 'throttled' | 'suppressed' | 'revised' {
+    const what = before.revision === 1 ? createdAs(before) : 'revised'
+    takeFrom[what].run(before.run_id)
     nameRun.run(run.id, before.id)
     nameRunOfRevision.run(run.id, before.id, before.revision)
-    return before.revision === 1 ? createdAs(before) : 'revised'
+    return what
   }
 
   function isOfFailedRun ({ run_id: runId }: FindingRow): boolean {
@@ -310,29 +315,31 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     for (const listener of listeners) listener(finding, { what, nowMs, before: before === undefined ? undefined : toWorkflow(before) })
   }
 
+  /** What a run has to write of one finding. */
+  type RunWrite = { readonly draft: FindingDraft } | { readonly goneId: string }
+
   interface Part {
-    /** Of the drafts. */
-    readonly from: number
-    readonly to: number
+    readonly writes: readonly RunWrite[]
     /** Of the run until here; added to. */
     readonly counts: { -readonly [name in keyof RunCounts]: number }
   }
 
-  function writeDrafts (run: RunRecord, outcome: RunOutcome, { from, to, counts }: Part): void {
-    for (const draft of outcome.drafts.slice(from, to)) counts[write(draft, run, outcome)]++
+  function writeAll (run: RunRecord, outcome: RunOutcome, { writes, counts }: Part): void {
+    for (const one of writes) {
+      if ('draft' in one) counts[write(one.draft, run, outcome)]++
+      else if (markGone(one.goneId, run, outcome)) counts.gone++
+    }
   }
 
   const writePart = db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome, part: Part): void => {
-    writeDrafts({ ...run, ...NO_COUNTS }, outcome, part)
+    writeAll({ ...run, ...NO_COUNTS }, outcome, part)
     putRun.run(toRunRow({ ...run, ...part.counts }))
   })
 
   const endRun = db.transaction((run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome, part: Part): RunRecord => {
     const { position, slot, isShort, backfill, isAfter } = outcome
-    writeDrafts({ ...run, ...NO_COUNTS }, outcome, part)
-    // A window that has lost events gives no row that they made, which says nothing of the row.
-    const gone = isShort ? 0 : markGone({ ...run, ...NO_COUNTS }, outcome)
-    const counted = { ...run, ...part.counts, gone }
+    writeAll({ ...run, ...NO_COUNTS }, outcome, part)
+    const counted = { ...run, ...part.counts }
     putRun.run(toRunRow(counted))
     doneSlot.run({ ...counted, short: isShort ? 1 : 0, late_runs: slot.position !== null && slot.late_due_ms !== null ? 1 : 0 })
     const latePosition = selectLatePosition.get(run.detection_id, run.slot_ms) ?? null
@@ -341,29 +348,34 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     return counted
   })
 
-  /** Marks findings of the slot, and others that the run speaks for, that it gave no more; gives how many. They are kept, a person may have worked on them. */
-  function markGone (run: RunRecord, { position, drafts, isAfter, speaksFor, appearance }: RunOutcome): number {
+  /** Findings of the slot, and others that the run speaks for, that it gives no more. */
+  function toGo (run: Omit<RunRecord, keyof RunCounts>, { drafts, isShort, speaksFor }: RunOutcome): string[] {
+    if (isShort) return [] // a window that has lost events gives no row that they made, which says nothing of the row
     const given = new Set(drafts.map(({ id }) => id))
     // Also of a slot that was never done: a run that was cut off may have given some.
-    const ofSlot = selectIdsOfSlot.all(run.detection_id, run.slot_ms).filter(id => !given.has(id)).map(id => select.get(id)!)
+    const ofSlot = selectIdsOfSlot.all(run.detection_id, run.slot_ms).filter(id => !given.has(id))
     const ofOthers = speaksFor === null
       ? []
       : selectOfOtherSlots.all(run.detection_id, run.earliest_us, run.latest_us, run.slot_ms).filter(({ id, body }) => {
         return !given.has(id) && speaksFor(JSON.parse(body) as FindingBody) && selectLast.get(id)?.definition_hash === run.definition_hash
       })
-    const gone = [...ofSlot, ...ofOthers].filter(({ position: seen }) => !isAfter(seen, position))
-    for (const before of gone) {
-      const { id, revision, time_us, suppressed_by, body } = before
-      const { risk: { score } } = JSON.parse(body) as FindingBody
-      const row = {
-        id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: Math.max(run.slot_ms, before.slot_ms ?? 0), gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
-        change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
-      }
-      revise.run(row)
-      insertRevision.run(row)
-      tell(id, 'gone', run.finished_ms, before)
+    return [...ofSlot, ...ofOthers.map(({ id }) => id)]
+  }
+
+  /** Marks a finding that the run gives no more, and says whether it did. It is kept, a person may have worked on it. */
+  function markGone (id: string, run: RunRecord, { position, isAfter, appearance }: RunOutcome): boolean {
+    const before = select.get(id)
+    if (before === undefined || before.gone_ms !== null || isAfter(before.position, position)) return false
+    const { revision, time_us, suppressed_by, body } = before
+    const { risk: { score } } = JSON.parse(body) as FindingBody
+    const row = {
+      id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: Math.max(run.slot_ms, before.slot_ms ?? 0), gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
+      change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
     }
-    return gone.length
+    revise.run(row)
+    insertRevision.run(row)
+    tell(id, 'gone', run.finished_ms, before)
+    return true
   }
 
   /** In the order of the ids; those that are not there are left out. */
@@ -384,22 +396,25 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
     },
     /**
      * The findings of a run that succeeded, the run, and its slot's new position: in one transaction, or where it gives many findings in several, of which only the last says that the
-     * slot is done. A run that is cut off between them stands as failed; its slot is still to be done, and the next run takes over what was written.
+     * slot is done. A run that is cut off between them, by `signal` too, stands as failed; its slot is still to be done, and the next run takes over what was written.
      */
-    async commitRun (run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome): Promise<RunRecord> {
+    async commitRun (run: Omit<RunRecord, keyof RunCounts>, outcome: RunOutcome, signal?: AbortSignal): Promise<RunRecord> {
       const counts = { ...NO_COUNTS }
+      // What is gone goes first: a detection whose rows have got other keys must not count twice towards anybody's risk, not even for a moment.
+      const writes: RunWrite[] = [...toGo(run, outcome).map(goneId => ({ goneId })), ...outcome.drafts.map(draft => ({ draft }))]
       let written = 0
-      for (; outcome.drafts.length - written > draftsPerCommit; written += draftsPerCommit) {
-        const part = { from: written, to: written + draftsPerCommit, counts }
+      for (; writes.length - written > findingsPerCommit; written += findingsPerCommit) {
+        const part = { writes: writes.slice(written, written + findingsPerCommit), counts }
         withoutSync(db, () => { writePart({ ...run, status: 'failed', error: CUT_OFF }, outcome, part) })
         await pause()
+        signal?.throwIfAborted()
       }
-      if (written > 0) await syncWal(db) // here the last commit would, while others wait
-      return endRun(run, outcome, { from: written, to: outcome.drafts.length, counts })
+      await syncWal(db) // here the last commit would, while others wait
+      return endRun(run, outcome, { writes: writes.slice(written), counts })
     },
-    /** One transaction: a run that failed, and when its slot is tried again. */
+    /** One transaction: a run that failed, and when its slot is tried again. What it has written until then it has. */
     failRun: db.transaction((run: RunRecord, nextTryMs: number): void => {
-      putRun.run(toRunRow(run))
+      if (failRun.run(run).changes === 0) putRun.run(toRunRow(run))
       failSlot.run({ ...run, next_try_ms: nextTryMs })
     }),
     /** Adds findings of Hecate's own and revises those that have a change, all or none; others that are there stay as they are. */

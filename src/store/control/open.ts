@@ -42,13 +42,17 @@ export function migrate (db: Database.Database): void {
   })
 }
 
+/** Databases with commits that may not be on the disk. */
+const behind = new WeakSet<Database.Database>()
+
 /**
  * Commits of `write` don't wait for the disk: a power cut may undo them, the newest first. The next commit that waits, or `syncWal`, makes them last. For what
- * would be made again as it was, and nobody is told of.
+ * would be made again as it was; who tells somebody of it waits for `syncWal` first.
  */
 export function withoutSync<T> (db: Database.Database, write: () => T): T {
   const before = db.pragma('synchronous', { simple: true }) as number
   db.pragma('synchronous = NORMAL')
+  behind.add(db)
   try {
     return write()
   } finally {
@@ -56,9 +60,9 @@ export function withoutSync<T> (db: Database.Database, write: () => T): T {
   }
 }
 
-/** Waits, while others go on, until all that was committed is on the disk. */
+/** Waits, while others go on, until all that was committed without sync is on the disk. */
 export async function syncWal (db: Database.Database): Promise<void> {
-  if (db.memory) return
+  if (!behind.delete(db) || db.memory) return
   const file = await open(`${db.name}-wal`) // SQLite holds no locks on it, which closing would release
   try {
     await file.datasync()

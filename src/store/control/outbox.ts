@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import { syncWal } from './open.js'
 
 export const DELIVERY_STATES = ['pending', 'delivered', 'dead'] as const
 export type DeliveryState = typeof DELIVERY_STATES[number]
@@ -115,6 +116,8 @@ export function openOutboxStore (db: Database.Database) {
       const { lastInsertRowid } = insertNotice.run(notice)
       for (const { id, target } of deliveries) insert.run({ id, target, notice_number: lastInsertRowid, written_ms: notice.written_ms })
     },
+    /** Resolves when all that is here is on the disk: what somebody was told of must not come again under another id. */
+    onDisk: () => syncWal(db),
     /** The oldest that waits for a target. */
     head: (target: string): PendingDelivery | undefined => selectHead.get(target),
     succeed: (id: string, status: number | null, nowMs: number): void => { succeed.run({ id, status, nowMs }) },
