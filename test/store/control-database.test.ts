@@ -51,6 +51,21 @@ t.test('commits that need not wait for the disk don\'t, and those behind them do
   t.equal(level(), FULL)
   t.throws(() => withoutSync(db, () => { throw new Error('no') }), /no/)
   t.equal(level(), FULL)
-  db.exec('CREATE TABLE page (text TEXT)')
-  await t.resolves(syncWal(db))
+})
+
+t.test('who waits for the disk waits for a sync that another has begun, and one that fails is made up for', async t => {
+  const dir = tempDir(t)
+  const db = openControlDatabase(dir)
+  t.teardown(() => db.close())
+  const wal = join(dir, 'control.db-wal')
+  withoutSync(db, () => db.exec('CREATE TABLE page (text TEXT)'))
+  renameSync(wal, `${wal}.away`)
+  const both = await Promise.allSettled([syncWal(db), syncWal(db)])
+  t.strictSame(both.map(({ status }) => status), ['rejected', 'rejected'])
+
+  renameSync(`${wal}.away`, wal)
+  await t.resolves(Promise.all([syncWal(db), syncWal(db)]))
+  renameSync(wal, `${wal}.away`)
+  await t.resolves(syncWal(db), 'nothing is left to do')
+  renameSync(`${wal}.away`, wal)
 })

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
+import { AppError } from '../../errors.js'
 import { toMicroseconds } from '../../event.js'
 import type { DrillDown, Evidence, Finding, FindingChange, FindingRevision, Workflow } from '../../finding.js'
 import { FindingBody, saysTheSame } from '../../finding.js'
@@ -407,7 +408,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
         const part = { writes: writes.slice(written, written + findingsPerCommit), counts }
         withoutSync(db, () => { writePart({ ...run, status: 'failed', error: CUT_OFF }, outcome, part) })
         await pause()
-        signal?.throwIfAborted()
+        if (signal?.aborted === true) throw new AppError('unavailable', 'the run was stopped')
       }
       await syncWal(db) // here the last commit would, while others wait
       return endRun(run, outcome, { writes: writes.slice(written), counts })

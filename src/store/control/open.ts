@@ -42,8 +42,10 @@ export function migrate (db: Database.Database): void {
   })
 }
 
-/** Databases with commits that may not be on the disk. */
+/** Databases with commits that may not be on the disk, and that no sync has begun for. */
 const behind = new WeakSet<Database.Database>()
+/** The sync that is under way. */
+const syncing = new WeakMap<Database.Database, Promise<void>>()
 
 /**
  * Commits of `write` don't wait for the disk: a power cut may undo them, the newest first. The next commit that waits, or `syncWal`, makes them last. For what
@@ -62,7 +64,19 @@ export function withoutSync<T> (db: Database.Database, write: () => T): T {
 
 /** Waits, while others go on, until all that was committed without sync is on the disk. */
 export async function syncWal (db: Database.Database): Promise<void> {
-  if (!behind.delete(db) || db.memory) return
+  await syncing.get(db)?.catch(() => {}) // it may have begun before what the caller means; what it fails for is still to be synced
+  if (behind.has(db) && !syncing.has(db)) {
+    behind.delete(db)
+    syncing.set(db, datasync(db).catch((error: unknown) => {
+      behind.add(db)
+      throw error
+    }).finally(() => syncing.delete(db)))
+  }
+  await syncing.get(db)
+}
+
+async function datasync (db: Database.Database): Promise<void> {
+  if (db.memory) return
   const file = await open(`${db.name}-wal`) // SQLite holds no locks on it, which closing would release
   try {
     await file.datasync()
