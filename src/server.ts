@@ -576,9 +576,9 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     /** Listens and begins to run detections; gives the URL, and secrets where some had to be made. */
     async start (): Promise<{ url: string, firstSecrets: FirstSecrets }> {
       const { host, port } = config.listen
-      checkpoints = startCheckpoints(control, message => { log.error({ reason: message }, 'control.db could not be checkpointed by its thread') })
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
+      checkpoints = startCheckpoints(control, message => { log.error({ reason: message }, 'control.db could not be checkpointed by its thread') })
       loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, turnOld, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: { token: credentials.makeFirst(clock.now()), key: keys.makeFirst(clock.now()) } } // not before it listens: they could not be shown
     },

@@ -164,7 +164,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   // uses finding_detection_id_slot_ms_idx
   const selectIdsOfSlot = db.prepare<[string, number], string>('SELECT id FROM finding WHERE detection_id = ? AND slot_ms = ? AND gone_ms IS NULL').pluck()
   // uses finding_detection_id_time_us_idx
-  const selectOfOtherSlots = db.prepare<[string, number, number, number], FindingRow>('SELECT *, NULL AS change FROM finding WHERE detection_id = ? AND time_us >= ? AND time_us < ? AND slot_ms <> ? AND gone_ms IS NULL')
+  const selectOfOtherSlots = db.prepare<[string, number, number, number], Pick<FindingRow, 'id' | 'body'>>('SELECT id, body FROM finding WHERE detection_id = ? AND time_us >= ? AND time_us < ? AND slot_ms <> ? AND gone_ms IS NULL')
   const insert = db.prepare(`
     INSERT INTO finding (id, detection_id, time_us, status, score, revision, position, run_id, slot_ms, backfill_id, created_ms, updated_ms, body, throttle_key, fired_slot_ms, throttled_by, suppressed_by)
     VALUES (@id, @detection_id, @time_us, 'new', @score, 1, @position, @run_id, @slot_ms, @backfill_id, @now_ms, @now_ms, @body, @throttle_key, @fired_slot_ms, @throttled_by, @suppressed_by)
@@ -367,16 +367,17 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
   function markGone (id: string, run: RunRecord, { position, isAfter, appearance }: RunOutcome): boolean {
     const before = select.get(id)
     if (before === undefined || before.gone_ms !== null || isAfter(before.position, position)) return false
-    const { revision, time_us, suppressed_by, body } = before
-    const { risk: { score } } = JSON.parse(body) as FindingBody
-    const row = {
-      id, position, run_id: run.id, now_ms: run.finished_ms, body, slot_ms: Math.max(run.slot_ms, before.slot_ms ?? 0), gone_ms: run.finished_ms, time_us, score, suppressed_by, revision: revision + 1,
-      change: JSON.stringify(appearance('gone', selectLast.get(id)?.definition_hash ?? null)),
-    }
-    revise.run(row)
-    insertRevision.run(row)
+    const change = appearance('gone', selectLast.get(id)?.definition_hash ?? null)
+    writeGone(before, { position, run_id: run.id, now_ms: run.finished_ms, slot_ms: Math.max(run.slot_ms, before.slot_ms ?? 0), gone_ms: run.finished_ms }, change)
     tell(id, 'gone', run.finished_ms, before)
     return true
+  }
+
+  /** The revision in which a finding says what it did, and is gone. */
+  function writeGone (before: FindingRow, end: Pick<FindingRow, 'position' | 'run_id' | 'slot_ms' | 'gone_ms'> & { readonly now_ms: number }, change: FindingChange): void {
+    const row = { ...before, ...end, revision: before.revision + 1, change: JSON.stringify(change) }
+    revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
+    insertRevision.run(row)
   }
 
   /** In the order of the ids; those that are not there are left out. */
@@ -432,9 +433,7 @@ export function openFindingStore (db: Database.Database, listeners: readonly Fin
       for (const { id, atMs, change } of ends) {
         const before = select.get(id)
         if (before === undefined || before.gone_ms !== null) continue
-        const row = { ...before, position, run_id: NO_RUN, now_ms: nowMs, gone_ms: atMs, revision: before.revision + 1, change: JSON.stringify(change) }
-        revise.run({ ...row, score: (JSON.parse(before.body) as FindingBody).risk.score })
-        insertRevision.run(row)
+        writeGone(before, { position, run_id: NO_RUN, now_ms: nowMs, slot_ms: before.slot_ms, gone_ms: atMs }, change)
         if (before.status === 'new') history.add(id, before, { ...before, status: 'resolved' }, { by: null, atMs: nowMs, reason: change.text })
         tell(id, 'ended', nowMs, before)
       }

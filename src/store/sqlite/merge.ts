@@ -112,7 +112,13 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
   }
 
   function withIds ({ timeUs, columns }: WrittenEvent): ColumnRow {
-    return { timeUs, columns: columns.map((value, column) => value !== null && IS_DICTIONARY[column] === true ? idOf(COLUMN_FIELDS[column]!, value) : value) }
+    return {
+      timeUs,
+      columns: columns.map((value, column) => {
+        const field = COLUMN_FIELDS[column]!
+        return value !== null && COLUMNS[field] === 'dictionary' ? idOf(field, value) : value
+      }),
+    }
   }
 
   const itemsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeBlock(block.data), ({ length }) => length)
@@ -151,8 +157,6 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
 function countOf ({ first_id: firstId, last_id: lastId }: BlockIds): number {
   return lastId - firstId + 1
 }
-
-const IS_DICTIONARY = COLUMN_FIELDS.map(field => COLUMNS[field] === 'dictionary')
 
 function sizeOf (items: readonly BlockItem[]): number {
   return items.reduce((sum, { bytes }) => sum + bytes.length, 0)
