@@ -4,6 +4,7 @@ import { compileSeed, measureDetection } from './detection.js'
 import { measureDisk } from './disk.js'
 import { measureIngest } from './ingest.js'
 import { measurePeer } from './peer.js'
+import { measurePacking } from './packing.js'
 import type { Figures } from './report.js'
 import { measureScan } from './scan.js'
 import { measureShared } from './shared.js'
@@ -66,9 +67,14 @@ export async function measureGoals ({ dir, events, seconds, bytes, signal, say }
   const peer = await measurePeer({ dataDir, window, dir: join(dir, 'peer') }, signal)
   say('searches that read events')
   const shared = await measureShared(dataDir, window, Math.min(0.3, NOT_PUSHED_EVENTS / events))
+  const packed: Figures['packed'][number][] = []
+  for (const { loop: { eventsPerRequest, events } } of writers) {
+    say(`packing of ${events.toLocaleString('en')} events, ${eventsPerRequest} a request`)
+    packed.push(await measurePacking(dataDirOf(dir, eventsPerRequest)))
+  }
   say(`start over ${(bytes / 1e9).toLocaleString('en')} GB of events`)
   const start = await measureStart(join(dir, 'start'), bytes, signal)
-  return { ingest, writers, scan, detection, peer, shared, start }
+  return { ingest, writers, packed, scan, detection, peer, shared, start }
 }
 
 function dataDirOf (dir: string, eventsPerRequest: number): string {

@@ -95,11 +95,12 @@ export function openMemoryEvents (pause: () => Promise<void>): EventStore & { re
       return result
     },
     append: () => Promise.reject(new Error('events are added')),
-    stats: () => ({ partitions: 1, damagedPartitions: 0, events: byId.length, bytesOnDisk: 0 }),
+    stats: () => ({ partitions: 1, packedPartitions: 0, damagedPartitions: 0, events: byId.length, bytesOnDisk: 0 }),
     isDamaged: () => false,
     partitions: () => [],
     sourceCounts: () => Promise.resolve([]),
     retain: () => Promise.resolve([]),
+    pack: () => Promise.resolve(null),
     failure: () => null,
     close: () => Promise.resolve(),
   }

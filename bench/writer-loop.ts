@@ -28,7 +28,7 @@ export interface WriterLoopOptions {
   readonly arrivalUs: number
 }
 
-/** After so many commits the event loop has a turn, in which Node lets go of what zstd gave back: else the blocks of all events would stay in memory. */
+/** After so many commits small blocks are merged, and the event loop has a turn, in which Node lets go of what zstd gave back: else the blocks of all events would stay in memory. */
 const COMMITS_PER_TURN = 16
 
 /** What a commit takes when all connections of the ingest figures wait for it. */
@@ -62,7 +62,7 @@ export function nextRequests (generator: Generator, eventsPerRequest: number, ar
   }))
 }
 
-/** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted. */
+/** Parse, fields, compress, insert, commit in one thread, without HTTP: the limit of ingest. Making the events is not counted, nor is merging small blocks, which a server does between searches. */
 export async function runWriterLoop ({ dataDir, eventsPerRequest, events, seed, startUs, spanUs, arrivalUs }: WriterLoopOptions): Promise<WriterLoopFigures> {
   const writer = openLoopWriter(dataDir)
   const generator = openGenerator({ seed, startUs, stepUs: Math.floor(spanUs / events) })
@@ -73,7 +73,9 @@ export async function runWriterLoop ({ dataDir, eventsPerRequest, events, seed, 
     const commit = writer.append(requests)
     elapsedMs += performance.now() - startMs
     if ('error' in commit) throw commit.error
-    if (commits % COMMITS_PER_TURN === 0) await setImmediate()
+    if (commits % COMMITS_PER_TURN > 0) continue
+    while (writer.merge());
+    await setImmediate()
   }
   writer.close()
   return { eventsPerRequest, events: generator.events, eventsPerSecond: generator.events / elapsedMs * 1_000, rawBytes: generator.eventBytes }

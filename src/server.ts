@@ -115,6 +115,9 @@ const DAY_US = 86_400_000_000
 /** How often old events are looked for. */
 const RETENTION_MS = 60_000
 
+/** How often partitions are looked for that can be packed: there is one a day. */
+const PACK_LOOK_MS = 60_000
+
 /** Findings, entries of the audit log, or slots, that go in one transaction: some milliseconds. */
 const REMOVED_AT_A_TIME = 25
 
@@ -490,6 +493,12 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     }
   }
 
+  async function pack (nowMs: number): Promise<void> {
+    const { freeBytes, reserveBytes } = disk.state()
+    const packed = await events.pack({ nowMs, spareBytes: freeBytes - reserveBytes, signal: stop.signal })
+    if (packed !== null) log.info({ partition: packed.name, events: packed.events, bytes_before: packed.bytesBefore, bytes: packed.bytes }, 'a partition was packed')
+  }
+
   /** What is too old in control.db. */
   async function removeOld (nowMs: number): Promise<void> {
     const { findings_retention: findingsMs, audit_retention: auditMs, ledger_retention: ledgerMs } = config.data
@@ -560,6 +569,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   const turnCredentials = turnsOf(CREDENTIALS_LOOK_MS, refreshCredentials, 'tokens and keys could not be read again')
   const turnDisk = turnsOf(DISK_LOOK_MS, lookAtDisk, 'the disk could not be looked at')
   const turnRetention = turnsOf(RETENTION_MS, retain, 'old events could not be dropped')
+  const turnPack = turnsOf(PACK_LOOK_MS, pack, 'a partition could not be packed')
   const turnArrivals = turnsOf(ARRIVALS_MS, collectArrivals, 'what came of each source could not be written')
   const turnSilence = turnsOf(SILENCE_LOOK_MS, lookForSilence, 'silent sources could not be looked for')
   const turnForget = turnsOf(FORGET_MS, forgetNotices, 'old deliveries and changes could not be removed')
@@ -579,7 +589,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
       // Fastify binds `localhost` twice and shows the first server alone: the second would keep the certificate of the start.
       const url = await app.listen({ port, host: tls === null ? host : (await lookup(host)).address })
       checkpoints = startCheckpoints(control, message => { log.error({ reason: message }, 'control.db could not be checkpointed by its thread') })
-      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, turnOld, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
+      loop = Promise.all([turnOfLedger(ledger.turnCurrent), turnOfLedger(ledger.turnBacklog), turnOfLedger(backfills.turn), turnSweep, turnFolders, turnCredentials, turnDisk, turnRetention, turnPack, turnArrivals, turnSilence, turnUsage, turnOldRisk, turnRiskRules, turnForget, turnOld, ...deliveries.names().map(turnOfTarget)].map(one => runLoop({ clock, turn: one, signal: stop.signal }))).then(() => {})
       return { url, firstSecrets: { token: credentials.makeFirst(clock.now()), key: keys.makeFirst(clock.now()) } } // not before it listens: they could not be shown
     },
     /** Reads the certificate again, for connections to come; what goes wrong is logged. */

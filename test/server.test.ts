@@ -425,14 +425,34 @@ t.test('a damaged partition is logged once, counted, shown and makes the server 
   t.match((await server.app.inject('/metrics')).body, 'hecate_store_damaged_partitions 1\n')
   const { partitions, disk } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[], disk: { free_bytes: number } }
   t.strictSame(disk, { free_bytes: disk.free_bytes, reserve_bytes: 256e6, full: false })
-  const unknown = { schema: null, events: null, earliest: null, latest: null }
+  const unknown = { schema: null, packed: null, events: null, earliest: null, latest: null }
   const time = Date.parse('2026-03-10T12:00:00Z') / 1000
   t.strictSame(partitions, [
     { name: '2026-03-09', state: 'damaged', ...unknown, bytes: 5000 },
-    { name: '2026-03-10', state: 'open', schema: 2, events: 1, bytes: partitions[1]!.bytes, earliest: time, latest: time },
+    { name: '2026-03-10', state: 'open', schema: 3, packed: false, events: 1, bytes: partitions[1]!.bytes, earliest: time, latest: time },
   ])
   const search = await fetch(`${url}/api/v1/search`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: '{"search":"* | stats count","earliest":"0"}' })
   t.match(await search.json(), { rows: [{ count: 1 }], warnings: ['the partition 2026-03-09 is damaged: its events are not searched'] })
+})
+
+t.test('a partition whose day is over is packed; that is logged, and shown', async t => {
+  const lines: Record<string, unknown>[] = []
+  const clock = handClock('2026-03-10T12:00:00Z')
+  const server = await openServer(configOf(tempDir(t)), { clock, log: pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line) as Record<string, unknown>) } }), version: '0' })
+  t.teardown(() => server.close())
+  const { url } = await server.start()
+  await sendWith(url, TOKEN)
+  const metrics = async () => (await server.app.inject('/metrics')).body
+  t.match(await metrics(), 'hecate_store_packed_partitions 0\n')
+
+  clock.set('2026-03-11T00:00:00Z')
+  await until(metrics, text => text.includes('hecate_store_packed_partitions 1\n'))
+
+  const { partitions } = await getJson(url, '/api/v1/store') as { partitions: { bytes: number }[] }
+  t.match(partitions, [{ name: '2026-03-10', state: 'open', packed: true, schema: 3, events: 1 }])
+  await until(async () => lines.filter(({ msg }) => msg === 'a partition was packed'), found => found.length > 0)
+  t.match(lines.filter(({ msg }) => msg === 'a partition was packed'), [{ level: 30, partition: '2026-03-10', events: 1, bytes: partitions[0]!.bytes }])
+  t.equal(((await getJson(url, '/api/v1/events?earliest=0')) as { items: unknown[] }).items.length, 1)
 })
 
 t.test('GET /store says what is kept for how long, as it is in force, and what of it is taken', async t => {

@@ -11,6 +11,7 @@ const Partition = z.object({
   name: z.string().describe('day of arrival, with a number behind it from the day\'s second file on'),
   state: z.enum(['open', 'ok', 'damaged']).describe('open is the last one that was written; damaged ones are neither read nor written'),
   schema: z.number().int().nullable(),
+  packed: z.boolean().nullable().describe('whether its day is over and it is as small as it becomes'),
   events: z.number().int().nullable(),
   bytes: z.number().int().describe('of the file and its write-ahead log'),
   earliest: z.number().nullable().describe('time of the earliest event, epoch seconds'),

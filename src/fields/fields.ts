@@ -42,8 +42,7 @@ export function openFields (tables: FieldTables, compileEval: CompileEval) {
   }
 
   return {
-    /** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. */
-    hash: hashOf(tables),
+    hash: fieldsHashOf(tables),
 
     toPayload,
 
@@ -93,7 +92,8 @@ export function joinFilled (fields: IndexedEvent['fields'], filled: string | nul
 }
 
 /** The number is raised when the code below gives other values of the same tables. */
-function hashOf ({ routes, sourcetypes, timeZone }: FieldTables): string {
+/** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. */
+export function fieldsHashOf ({ routes, sourcetypes, timeZone }: FieldTables): string {
   return createHash('sha256').update(JSON.stringify([2, TETRAGON_KEYS, COLUMNS, routes, sourcetypes, timeZone])).digest('hex')
 }
 

@@ -161,6 +161,7 @@ export interface SinceOptions {
 
 export interface EventStoreStats {
   readonly partitions: number
+  readonly packedPartitions: number
   /** They don't count in the others. */
   readonly damagedPartitions: number
   readonly events: number
@@ -173,6 +174,8 @@ export interface PartitionStatus {
   /** Open: the last one that was written. Damaged: set aside, read and written by nobody. */
   readonly state: 'open' | 'ok' | 'damaged'
   readonly schema: number | null
+  /** Whether its day is over and it is as small as it becomes. */
+  readonly packed: boolean | null
   readonly events: number | null
   readonly bytes: number
   readonly minTimeUs: number | null
@@ -190,6 +193,21 @@ export interface DroppedPartition {
   readonly maxTimeUs: number | null
   /** When the day of their arrival ended; epoch microseconds. */
   readonly arrivedBeforeUs: number
+}
+
+export interface PackOptions {
+  readonly nowMs: number
+  /** So much of the disk may be taken, until the partition as it was is removed. */
+  readonly spareBytes: number
+  readonly signal?: AbortSignal
+}
+
+/** A partition that has become smaller. */
+export interface PackedPartition {
+  readonly name: string
+  readonly events: number
+  readonly bytesBefore: number
+  readonly bytes: number
 }
 
 /** Who sends: events of one index, sourcetype, cluster and node. Null is an event without that field. */
@@ -260,6 +278,11 @@ export interface EventStore {
    * Drops what is too old or too much by now; `beforeDrop` is told before it is gone. The space on the disk is free soon after. A search that needs some of it may throw AppError `unavailable`.
    */
   retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]>
+  /**
+   * Makes a partition whose day is over as small as it becomes, the newest that is not: the same events, in half to three quarters of the space. It takes its time and goes behind
+   * all else. Null where there is none for which there is room, or it was stopped.
+   */
+  pack (options: PackOptions): Promise<PackedPartition | null>
   /** What was stored since the last call, by source and hour of arrival. It is told once. */
   sourceCounts (): Promise<readonly SourceArrivals[]>
   /** Why no more events can be taken until a restart; null while all is well. */

@@ -21,6 +21,7 @@ export function openStoreMetrics (registry: Registry, events: EventStore) {
   }
   registerGauge(registry, 'hecate_store_events', 'Events stored.', () => events.stats().events)
   registerGauge(registry, 'hecate_store_partitions', 'Partitions, one or more per day of arrival.', () => events.stats().partitions)
+  registerGauge(registry, 'hecate_store_packed_partitions', 'Partitions whose day is over and that are as small as they become.', () => events.stats().packedPartitions)
   registerGauge(registry, 'hecate_store_damaged_partitions', 'Partitions that are damaged and were set aside.', () => events.stats().damagedPartitions)
   registerGauge(registry, 'hecate_store_bytes', 'Bytes of the partitions on disk.', () => events.stats().bytesOnDisk)
   return {

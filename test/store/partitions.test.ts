@@ -192,7 +192,7 @@ t.test('a store that can\'t open says so, and does not leave a thread behind', a
   await append(events, [{ event: 'a' }], ARRIVAL_MS)
   await events.close()
   const db = new Database(join(dataDir, 'events', '2026-03-10.db'))
-  db.pragma('user_version = 3')
+  db.pragma(`user_version = ${WRITE_SCHEMA + 1}`)
   db.close()
 
   await t.rejects(openTestEvents(dataDir), /newer version/)

@@ -4,9 +4,7 @@ import type { Scope } from './blocks.js'
 import { toPosition } from './blocks.js'
 import type { Folder } from './folder.js'
 import type { PartitionSummary } from './partition.js'
-import { compareNames, dayOf, partitionBytes } from './partition-files.js'
-
-const DAY_US = 86_400_000_000
+import { compareNames, dayEndOf, partitionBytes } from './partition-files.js'
 
 /** The partitions of a store, as its writer last left them, and what follows from them alone. `lastId` is the highest id that any event had so far. */
 export function openCatalogue (dir: string, { partitions, damaged, aside: before }: Folder, lastId: number) {
@@ -24,6 +22,7 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
     isAfter: (a, b) => Number(a) > Number(b),
     stats: (): EventStoreStats => ({
       partitions: catalogue.size,
+      packedPartitions: [...catalogue.values()].filter(({ packed }) => packed).length,
       damagedPartitions: aside.size,
       events: [...catalogue.values()].reduce((sum, { eventCount }) => sum + eventCount, 0),
       bytesOnDisk: [...catalogue.keys()].reduce((sum, name) => sum + partitionBytes(dir, name), 0),
@@ -37,6 +36,11 @@ export function openCatalogue (dir: string, { partitions, damaged, aside: before
 
   return {
     face,
+    summaries: () => [...catalogue.values()],
+    /** A packed copy is in the place of a partition. */
+    putPacked (partition: PartitionSummary): void {
+      if (catalogue.has(partition.name)) catalogue.set(partition.name, partition)
+    },
     put (partition: PartitionSummary): void {
       lastId = Math.max(lastId, partition.lastId)
       if (aside.has(partition.name)) return // it was set aside while the writer wrote
@@ -65,6 +69,7 @@ function toStatus (name: string, summary: PartitionSummary | null): Omit<Partiti
   return {
     name,
     schema: summary?.schema ?? null,
+    packed: summary?.packed ?? null,
     events: summary?.eventCount ?? null,
     minTimeUs: summary?.minTimeUs ?? null,
     maxTimeUs: summary?.maxTimeUs ?? null,
@@ -73,6 +78,6 @@ function toStatus (name: string, summary: PartitionSummary | null): Omit<Partiti
 
 /** Of a partition that nothing is known of: events are no later than their arrival. */
 function mayHold (name: string, summary: PartitionSummary | null, { earliestUs, latestUs }: Window): boolean {
-  if (summary === null) return Date.parse(dayOf(name)) * 1000 + DAY_US > earliestUs
+  if (summary === null) return dayEndOf(name) * 1000 > earliestUs
   return summary.minTimeUs !== null && summary.minTimeUs < latestUs && summary.maxTimeUs! >= earliestUs
 }

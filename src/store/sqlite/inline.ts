@@ -49,6 +49,7 @@ export function openInlineEvents ({ dataDir, ...options }: Omit<SqliteEventsOpti
     },
     failure: () => null,
     retain: async () => [], // its folder ends with the command
+    pack: async () => null,
     sourceCounts: async () => writer.sourceCounts(),
     async close (): Promise<void> {
       reader.close()

@@ -2,11 +2,13 @@ import type Database from 'better-sqlite3'
 import type { Scalar } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { BlockItem } from './block.js'
-import { decodeBlock, encodeBlock, MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
-import type { BlockColumns, ColumnRow } from './column-block.js'
-import { decodeColumns, encodeColumns, keptColumn } from './column-block.js'
+import { MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import type { Block } from './blocks.js'
+import type { ColumnRow } from './column-block.js'
 import { COLUMN_FIELDS } from './columns.js'
-import { decodingBlock } from './damage.js'
+import type { BlockPart, StoredBlock } from './join.js'
+import { INSERT_BLOCK, joinParts, readPart, sizeOf } from './join.js'
+import { openBlocks } from './partition-reader.js'
 
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
 const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
@@ -25,12 +27,7 @@ const MAX_RECENT_BYTES = 2 * MAX_BLOCK_BYTES
 /** An event as it was written, with the values of its columns. */
 export interface WrittenEvent extends BlockItem, ColumnRow { readonly odd: boolean }
 
-interface BlockIds { readonly first_id: number, readonly last_id: number }
-
-interface StoredBlock extends BlockIds { readonly min_time_us: number, readonly max_time_us: number, readonly odd: number, readonly columns: Buffer, readonly data: Buffer }
-
-/** A small block that is to become part of a large one. `rows` has ids in place of the dictionary's values. */
-interface SmallBlock extends Pick<StoredBlock, 'first_id' | 'last_id' | 'min_time_us' | 'max_time_us' | 'odd'> { readonly items: readonly BlockItem[], readonly rows: () => readonly ColumnRow[] }
+type BlockIds = Pick<Block, 'first_id' | 'last_id'>
 
 /**
  * Makes large blocks of the small ones that small requests leave: they take half as much space again, and longer to search. No search may run meanwhile, since it
@@ -39,12 +36,11 @@ interface SmallBlock extends Pick<StoredBlock, 'first_id' | 'last_id' | 'min_tim
 export function openMerger (db: Database.Database, partition: string, idOf: (field: string, value: Scalar) => number) {
   const selectMergedId = db.prepare<[], number>('SELECT merged_id FROM partition').pluck()
   const selectNext = db.prepare<[number], BlockIds>('SELECT first_id, last_id FROM block WHERE first_id > ? ORDER BY first_id LIMIT 1')
-  const selectBlock = db.prepare<[number], StoredBlock>('SELECT * FROM block WHERE first_id = ?')
+  const selectBlock = db.prepare<[number], Block>('SELECT first_id, last_id, min_time_us, max_time_us, odd FROM block WHERE first_id = ?')
   const remove = db.prepare<[number, number]>('DELETE FROM block WHERE first_id BETWEEN ? AND ?')
-  const insert = db.prepare<StoredBlock>(`
-    INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (@first_id, @last_id, @min_time_us, @max_time_us, @odd, @columns, @data)
-  `)
+  const insert = db.prepare<StoredBlock>(INSERT_BLOCK)
   const updateMergedId = db.prepare<[number]>('UPDATE partition SET merged_id = ?')
+  const stored = openBlocks(db, partition)
 
   /** By the first id of their block, oldest first. */
   const recent = new Map<number, readonly WrittenEvent[]>()
@@ -59,23 +55,23 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
     recentBytes -= sizeOf(events)
   }
 
-  const replace = db.transaction((blocks: readonly SmallBlock[], merged: StoredBlock) => {
+  const replace = db.transaction((blocks: readonly BlockPart[], merged: StoredBlock) => {
     remove.run(blocks[0]!.first_id, blocks.at(-1)!.first_id)
     insert.run(merged)
     updateMergedId.run(merged.last_id)
   })
 
   /** The next small blocks that become one; none where it has looked at enough, null where too few have come yet. */
-  function nextBlocks (): readonly SmallBlock[] | null {
+  function nextBlocks (): readonly BlockPart[] | null {
     const mergedId = selectMergedId.get()!
     let leftId = mergedId // blocks up to there stay as they are
-    let blocks: SmallBlock[] = []
+    let blocks: BlockPart[] = []
     let count = 0
     let bytes = 0
     let looked = 0
     for (let ids = selectNext.get(mergedId); ids !== undefined; ids = selectNext.get(ids.last_id)) {
       const isLarge = countOf(ids) >= FULL_EVENTS
-      const block = isLarge ? null : recentBlock(ids) ?? storedBlock(ids)
+      const block = isLarge ? null : recentBlock(ids) ?? readPart(stored, selectBlock.get(ids.first_id)!)
       const added = block?.items ?? []
       const addedBytes = sizeOf(added)
       const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== ids.first_id // after a crash; a block's ids have none
@@ -99,16 +95,11 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
     return null
   }
 
-  function recentBlock ({ first_id, last_id }: BlockIds): SmallBlock | null {
+  function recentBlock ({ first_id, last_id }: BlockIds): BlockPart | null {
     const items = recent.get(first_id)
     if (items === undefined) return null
     const times = items.map(({ timeUs }) => timeUs)
     return { first_id, last_id, min_time_us: Math.min(...times), max_time_us: Math.max(...times), odd: items.some(({ odd }) => odd) ? 1 : 0, items, rows: () => items.map(withIds) }
-  }
-
-  function storedBlock ({ first_id: firstId }: BlockIds): SmallBlock {
-    const block = selectBlock.get(firstId)!
-    return { ...block, items: itemsOf(block), rows: () => rowsOf(columnsOf(block)) }
   }
 
   function withIds ({ timeUs, columns }: WrittenEvent): ColumnRow {
@@ -121,24 +112,13 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
     }
   }
 
-  const itemsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeBlock(block.data), ({ length }) => length)
-  const columnsOf = (block: StoredBlock) => decodingBlock(partition, block, () => decodeColumns(block.columns), ({ count }) => count)
-
   return {
     /** Merges the next small blocks, a block full of events at a time, or looks on for them; says whether there may be more. */
     mergeNext (): boolean {
       const blocks = nextBlocks()
       if (blocks === null) return false
       if (blocks.length === 0) return true
-      replace.immediate(blocks, {
-        first_id: blocks[0]!.first_id,
-        last_id: blocks.at(-1)!.last_id,
-        min_time_us: Math.min(...blocks.map(block => block.min_time_us)),
-        max_time_us: Math.max(...blocks.map(block => block.max_time_us)),
-        odd: Math.max(...blocks.map(({ odd }) => odd)),
-        columns: encodeColumns(blocks.flatMap(({ rows }) => rows()), (_, id) => id as number),
-        data: encodeBlock(blocks.flatMap(({ items }) => items)),
-      })
+      replace.immediate(blocks, joinParts(blocks, 'quick'))
       for (const { first_id: firstId } of blocks) forget(firstId)
       return true
     },
@@ -156,14 +136,4 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
 
 function countOf ({ first_id: firstId, last_id: lastId }: BlockIds): number {
   return lastId - firstId + 1
-}
-
-function sizeOf (items: readonly BlockItem[]): number {
-  return items.reduce((sum, { bytes }) => sum + bytes.length, 0)
-}
-
-/** The events of a block with the ids of their dictionary values in place of these. */
-function rowsOf (block: BlockColumns): ColumnRow[] {
-  const columns = COLUMN_FIELDS.map(field => keptColumn(block, field))
-  return Array.from(block.times(), (timeUs, event) => ({ timeUs, columns: columns.map(({ places, keep }) => keep(places[event]!)) }))
 }

@@ -1,12 +1,15 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindGroupsOptions, FindOptions, SearchOptions, SearchResult, SinceOptions } from '../events.js'
+import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindGroupsOptions, FindOptions, PackOptions, SearchOptions, SearchResult, SinceOptions } from '../events.js'
+import { fieldsHashOf } from '../../fields/fields.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { arrivalWindow } from './arrivals.js'
 import { MAX_BLOCK_EVENTS } from './block.js'
 import { joinWindows } from './blocks.js'
 import { openCatalogue } from './catalogue.js'
 import type { Damage } from './damage.js'
+import { openPacking } from './packing.js'
+import type { PartitionSummary } from './partition.js'
 import { openRemoval } from './removal.js'
 import type { Retention } from './retention.js'
 import { openReaders, startWriter } from './threads.js'
@@ -52,10 +55,25 @@ export async function openSqliteEvents ({ dataDir, retention, report, minPartEve
   const catalogue = openCatalogue(dir, writer.folder, writer.lastId)
   const removal = openRemoval(dir, error => report?.notRemoved(error))
   const readers = openReaders({ dir, fieldTables: options.fieldTables }, { maxThreads: MAX_READERS, minPartEvents }, (partition, reason) => {
-    catalogue.setAside(partition) // at once: whoever asks again is to get an answer
-    writer.setAside(partition, reason)
+    setAsideAtOnce({ partition, reason })
   })
+  const packing = openPacking({ dir, resendWindowUs: options.resendWindowUs, fieldsHash: fieldsHashOf(options.fieldTables), put: putPacked, onDamage: setAsideAtOnce })
   for (const damage of writer.folder.damaged) report?.damaged(damage)
+
+  function setAsideAtOnce ({ partition, reason }: Damage): void {
+    catalogue.setAside(partition) // whoever asks again is to get an answer
+    writer.setAside(partition, reason)
+  }
+
+  /** Null where a search runs. */
+  async function putPacked (packed: PartitionSummary) {
+    return readers.alone(async () => {
+      await readers.forget([packed.name])
+      const outcome = await writer.putPacked(packed)
+      if (outcome === 'done') catalogue.putPacked(packed)
+      return outcome
+    })
+  }
 
   function tellDamage (damage: Damage): void {
     catalogue.setAside(damage.partition)
@@ -108,9 +126,15 @@ export async function openSqliteEvents ({ dataDir, retention, report, minPartEve
       removal.begin() // also of what a stop has left
       return expired
     },
+    async pack (options: PackOptions) {
+      const packed = await packing.pack(catalogue.summaries(), options)
+      if (packed !== null) removal.begin()
+      return packed
+    },
     sourceCounts: () => writer.sourceCounts(),
     failure: () => writer.failure,
     async close (): Promise<void> {
+      await packing.close()
       await removal.close()
       await readers.close() // an open reader would keep the WAL
       await writer.close()

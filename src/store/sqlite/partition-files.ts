@@ -7,18 +7,25 @@ import { join } from 'node:path'
  */
 const NAME = /^\d{4}-\d\d-\d\d(?:\.(?:[2-9]|[1-9]\d+))?$/
 
-/** How a file ends that is a partition no more: it is to be removed, or it is left for somebody to look at. */
-type Ending = 'dropped' | 'damaged'
+/** How a file ends that is no partition: it is one no more and to be removed, a packed copy is in its place, it is left for somebody to look at, or it is going to be a packed copy. */
+type Ending = 'dropped' | 'unpacked' | 'damaged' | 'packing'
 
 /** A database with its WAL and the index of that. */
 const COMPANIONS = ['', '-wal', '-shm'] as const
 
-export function partitionPath (dir: string, name: string): string {
-  return join(dir, `${name}.db`)
+export function partitionPath (dir: string, name: string, ending: 'db' | Ending = 'db'): string {
+  return join(dir, `${name}.${ending}`)
 }
 
 export function dayOf (name: string): string {
   return name.slice(0, 10)
+}
+
+const DAY_MS = 86_400_000
+
+/** Epoch milliseconds. */
+export function dayEndOf (name: string): number {
+  return Date.parse(dayOf(name)) + DAY_MS
 }
 
 /** The place of a file among those of its day, from 1. */
@@ -43,7 +50,7 @@ export function partitionNames (dir: string, ending: 'db' | Ending = 'db'): stri
 
 /** Of the file and its WAL. */
 export function partitionBytes (dir: string, name: string, ending: 'db' | Ending = 'db'): number {
-  return databaseBytes(join(dir, `${name}.${ending}`))
+  return databaseBytes(partitionPath(dir, name, ending))
 }
 
 /** Of a database's file and its WAL, as far as they are there. A copy has at most as many. */
@@ -53,16 +60,22 @@ export function databaseBytes (path: string): number {
 
 /** Gives a partition that nobody writes another ending. Whoever reads it can go on. Throws where somebody has put a damaged one there before. */
 export function renamePartition (dir: string, name: string, ending: Ending): void {
-  if (ending === 'damaged' && isThere(join(dir, `${name}.${ending}`))) throw new Error(`${join(dir, name)} is damaged, and so is ${name}.${ending} that is there already`)
+  if (ending === 'damaged' && isThere(partitionPath(dir, name, ending))) throw new Error(`${join(dir, name)} is damaged, and so is ${name}.${ending} that is there already`)
   // The database goes first: who opens it and still finds it under its name has opened its WAL too.
   for (const companion of COMPANIONS) {
     const path = partitionPath(dir, name) + companion
-    if (companion === '' || isThere(path)) renameSync(path, join(dir, `${name}.${ending}${companion}`))
+    if (companion === '' || isThere(path)) renameSync(path, partitionPath(dir, name, ending) + companion)
   }
 }
 
-/** Ends what a stop in the middle of a rename has left. Nobody has a partition open yet. */
+/** Removes a packed copy that is not going to be put in its place. */
+export function removePacking (dir: string, name: string): void {
+  rmSync(partitionPath(dir, name, 'packing'), { force: true })
+}
+
+/** Ends what a stop in the middle of a rename, or of packing, has left. Nobody has a partition open yet. */
 export function tidyStrays (dir: string): void {
+  for (const name of partitionNames(dir, 'packing')) removePacking(dir, name)
   const files = new Set(readdirSync(dir))
   for (const file of files) {
     const [, database, name, companion] = /^((.*)\.(?:db|dropped))(-wal|-shm)$/.exec(file) ?? []

@@ -23,7 +23,7 @@ export function aliveUntil (timeoutMs: number, isStopped: () => boolean): Alive 
 }
 
 /** What of a block is read, and how: it changes with the schema. */
-interface BlockReader {
+export interface BlockReader {
   columnsOf (block: BlockIds): BlockColumns
   itemsOf (block: BlockIds): BlockItem[]
 }
@@ -57,11 +57,16 @@ function connect (dir: string, name: string, fields: Fields) {
     fields,
     /** Of the tables that the columns were written with. */
     fieldsHash: '',
-    ...wholeBlocks(name, schemaOf(db) === 1 ? openRowReader(db) : openBlockReader(db)),
+    ...openBlocks(db, name),
   }
 }
 
-/** Reads blocks with an eye on damage. */
+/** Reads the blocks of a partition, whatever its schema. Throws DamageError. */
+export function openBlocks (db: Database.Database, name: string): BlockReader {
+  return wholeBlocks(name, schemaOf(db) === 1 ? openRowReader(db) : openBlockReader(db))
+}
+
+/** With an eye on damage. */
 function wholeBlocks (name: string, { columnsOf, itemsOf }: BlockReader): BlockReader {
   return {
     columnsOf (block) {

@@ -5,12 +5,13 @@ import { DamageError } from './damage.js'
 import { compareNames, dayOf, numberOf, partitionPath } from './partition-files.js'
 
 /** The schema of new partitions, in each file's `user_version`. Old partitions stay as they were written: none of another schema gets new events. */
-export const WRITE_SCHEMA = 2
+export const WRITE_SCHEMA = 3
 
 /** The schemas that searches can read, with their tables. */
 const READABLE_SCHEMAS: ReadonlyMap<number, readonly string[]> = new Map([
   [1, ['partition', 'dictionary', 'block', 'block_data', 'event', 'resend']],
   [2, ['partition', 'dictionary', 'block', 'resend']],
+  [3, ['partition', 'dictionary', 'block', 'resend']],
 ])
 
 /** What the catalogue knows of a partition. Times and ids are inclusive; null while it is empty. */
@@ -18,6 +19,8 @@ export interface PartitionSummary {
   readonly name: string
   readonly schema: number
   readonly fieldsHash: string
+  /** Whether its blocks are as small as they become. */
+  readonly packed: boolean
   readonly firstId: number | null
   readonly lastId: number
   readonly eventCount: number
@@ -32,6 +35,8 @@ interface PartitionRow {
   event_count: number
   min_time_us: number | null
   max_time_us: number | null
+  /** From schema 3 on. */
+  packed?: number
 }
 
 export type Durability = 'full' | 'normal'
@@ -59,14 +64,18 @@ export function openPartition (dir: string, name: string, { durability, mark, fi
   // better-sqlite3's build takes NORMAL with WAL; FULL syncs the WAL before a commit returns.
   db.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
   if (schemaOf(db) === 0) {
-    const schema = readFileSync(resourcePath(`migrations/events/${String(WRITE_SCHEMA).padStart(4, '0')}.sql`), 'utf8')
     db.transaction(() => {
-      db.exec(schema)
-      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count, merged_id) VALUES (1, ?, ?, 0, ?)').run(fieldsHash, mark, mark)
-      db.pragma(`user_version = ${WRITE_SCHEMA}`)
+      makeTables(db)
+      db.prepare('INSERT INTO partition (one, fields_hash, last_id, event_count, merged_id, packed) VALUES (1, ?, ?, 0, ?, 0)').run(fieldsHash, mark, mark)
     })()
   }
   return db
+}
+
+/** Those of a new partition, in a transaction of who fills them. */
+export function makeTables (db: Database.Database): void {
+  db.exec(readFileSync(resourcePath(`migrations/events/${String(WRITE_SCHEMA).padStart(4, '0')}.sql`), 'utf8'))
+  db.pragma(`user_version = ${WRITE_SCHEMA}`)
 }
 
 /** Of each partition that a search has looked into, in each reader thread: better-sqlite3's 16 MB would be a gigabyte for a month. Searches go through a file from one end to the other. */
@@ -105,6 +114,7 @@ export function readSummary (db: Database.Database, name: string): PartitionSumm
     name,
     schema: schemaOf(db),
     fieldsHash: row.fields_hash,
+    packed: row.packed === 1,
     firstId: row.first_id,
     lastId: row.last_id,
     eventCount: row.event_count,

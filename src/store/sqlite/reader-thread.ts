@@ -1,6 +1,3 @@
-import { readlinkSync } from 'node:fs'
-import { constants, getPriority, setPriority } from 'node:os'
-import { basename } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorCode } from '../../errors.js'
@@ -10,6 +7,7 @@ import { DamageError } from './damage.js'
 import type { FindGroupsJob } from './find-groups.js'
 import { aliveUntil } from './partition-reader.js'
 import type { Aggregated, FindJob, PartJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob, Steps } from './reader.js'
+import { goBehindOthers } from './priority.js'
 import { openReader, SCANNED, STOP } from './reader.js'
 
 /** A thread that searches, one message after the other. */
@@ -25,7 +23,7 @@ export type ToReader =
   | { readonly kind: 'find', readonly job: FindJob, readonly timeoutMs: number }
   | { readonly kind: 'find_groups', readonly job: FindGroupsJob, readonly timeoutMs: number }
   | { readonly kind: 'since', readonly job: SinceJob, readonly timeoutMs: number }
-  /** Not answered. */
+  /** Answered when it has no file of them open any more. */
   | { readonly kind: 'forget', readonly partitions: readonly string[] }
   | { readonly kind: 'close' }
 
@@ -35,12 +33,13 @@ export type FromReader =
   /** `code` is an AppError's; null for a defect. */
   | { readonly kind: 'failed', readonly code: ErrorCode | null, readonly message: string }
   | { readonly kind: 'damaged', readonly partition: string, readonly reason: string }
+  | { readonly kind: 'forgot' }
 
 if (parentPort === null) throw new Error('reader-thread is a worker')
 const port = parentPort
 const { shared, ...options } = workerData as ReaderThreadOptions
 const state = new Uint32Array(shared)
-goBehindOthers()
+goBehindOthers('near')
 const reader = openReader(options, { scanned: events => { Atomics.add(state, SCANNED, events) } })
 
 /**
@@ -59,7 +58,10 @@ async function take (message: ToReader): Promise<void> {
     port.close()
     return
   }
-  if (message.kind === 'forget') return reader.forget(message.partitions)
+  if (message.kind === 'forget') {
+    reader.forget(message.partitions)
+    return post({ kind: 'forgot' })
+  }
   const alive = aliveUntil(message.timeoutMs, () => Atomics.load(state, STOP) === 1)
   try {
     if (message.kind === 'find') post({ kind: 'found', found: await runInTurns(reader.find(message.job, alive)) })
@@ -73,15 +75,6 @@ async function take (message: ToReader): Promise<void> {
     const code = error instanceof AppError ? error.code : null
     post({ kind: 'failed', code, message: code === null ? stack ?? text : text })
   }
-}
-
-/** Where there are not cores enough, who takes events goes first: a search takes a little longer, and no sender waits for it. Linux alone gives a thread a priority of its own. */
-function goBehindOthers (): void {
-  if (process.platform !== 'linux') return
-  try {
-    const thread = Number(basename(readlinkSync('/proc/thread-self')))
-    setPriority(thread, Math.min(constants.priority.PRIORITY_LOW, getPriority(thread) + constants.priority.PRIORITY_BELOW_NORMAL))
-  } catch {} // a system without /proc, or one that forbids it
 }
 
 async function runInTurns<T> (steps: Steps<T>): Promise<T> {

@@ -1,8 +1,7 @@
 import { rm, stat, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { partitionNames } from './partition-files.js'
+import { partitionNames, partitionPath } from './partition-files.js'
 
 /**
  * A file of some gigabytes is let go in pieces. All at once it holds up everybody's fsync meanwhile: on ext4 with `discard`, 4 GB took the
@@ -11,7 +10,7 @@ import { partitionNames } from './partition-files.js'
 const PIECE_BYTES = 64 << 20
 const PAUSE_MS = 50
 
-/** Removes the files of partitions that were dropped. Not in the writer's thread: a file system takes its time. */
+/** Removes the files of partitions that were dropped, or that a packed copy has replaced. Not in the writer's thread: a file system takes its time. */
 export function openRemoval (dir: string, onFailure: (error: unknown) => void) {
   const closing = new AbortController()
   let underway: Promise<void> | null = null
@@ -30,8 +29,8 @@ export function openRemoval (dir: string, onFailure: (error: unknown) => void) {
 }
 
 async function removeDropped (dir: string, signal: AbortSignal): Promise<void> {
-  for (const name of partitionNames(dir, 'dropped')) {
-    const path = join(dir, `${name}.dropped`)
+  const paths = (['dropped', 'unpacked'] as const).flatMap(ending => partitionNames(dir, ending).map(name => partitionPath(dir, name, ending)))
+  for (const path of paths) {
     for (const companion of ['-shm', '-wal']) await rm(path + companion, { force: true }) // a WAL would be put into the file first
     await shrink(path, signal)
     await rm(path)

@@ -1,6 +1,6 @@
 import type { DroppedPartition } from '../events.js'
 import type { PartitionSummary } from './partition.js'
-import { compareNames, dayOf } from './partition-files.js'
+import { compareNames, dayEndOf } from './partition-files.js'
 
 /** How long and how much is kept. */
 export interface Retention {
@@ -15,8 +15,6 @@ export interface RetentionLimits extends Retention {
   readonly isDiskFull: boolean
 }
 
-const DAY_MS = 86_400_000
-
 /**
  * The partitions that are to go, oldest first: those whose last event arrived too long ago, and as many as it takes to come below the size. The
  * newest goes for its size only where it is too large all by itself and the disk is full besides: nothing else would ever end that.
@@ -25,11 +23,11 @@ export function expiredOf (partitions: readonly (PartitionSummary & { readonly b
   const oldestFirst = partitions.toSorted((a, b) => compareNames(a.name, b.name))
   let bytes = oldestFirst.reduce((sum, partition) => sum + partition.bytes, 0)
   return oldestFirst.flatMap((partition, i) => {
-    const isOld = Date.parse(dayOf(partition.name)) + DAY_MS + ageMs < nowMs
+    const isOld = dayEndOf(partition.name) + ageMs < nowMs
     const isTooMuch = bytes > maxBytes && (i < oldestFirst.length - 1 || isDiskFull)
     if (!isOld && !isTooMuch) return []
     bytes -= partition.bytes
     const { name, eventCount: events, minTimeUs, maxTimeUs } = partition
-    return { name, reason: isOld ? 'age' : 'size', events, bytes: partition.bytes, minTimeUs, maxTimeUs, arrivedBeforeUs: (Date.parse(dayOf(name)) + DAY_MS) * 1000 }
+    return { name, reason: isOld ? 'age' : 'size', events, bytes: partition.bytes, minTimeUs, maxTimeUs, arrivedBeforeUs: dayEndOf(name) * 1000 }
   })
 }

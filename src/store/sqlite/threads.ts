@@ -4,6 +4,7 @@ import type { AppendOutcome, AppendRequest, ArrivalResult, DroppedPartition, Fou
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
 import type { FindGroupsJob } from './find-groups.js'
+import type { PutOutcome } from './pack.js'
 import type { PartitionSummary } from './partition.js'
 import type { FromReader, ReaderThreadOptions, ToReader } from './reader-thread.js'
 import type { Aggregated, FindJob, PartJob, ReaderOptions, SearchJob, SearchOutcome, SinceJob } from './reader.js'
@@ -106,6 +107,13 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     worker.postMessage(message, transfer)
   }
 
+  let closing: Promise<void> | null = null
+  async function close (): Promise<void> {
+    while (queued.length > 0) sendNext()
+    if (failure === null) send({ kind: 'close' })
+    await closed.promise
+  }
+
   const { folder, lastId } = await ready.promise
   return {
     folder,
@@ -129,16 +137,18 @@ export async function startWriter (options: WriterOptions, { committed, damaged 
     expired: (limits: RetentionLimits) => ask<readonly DroppedPartition[]>({ kind: 'expire', limits }),
     /** Resolves when they are partitions no more; their files are left. */
     drop: (partitions: readonly DroppedPartition[]) => ask<readonly DroppedPartition[]>({ kind: 'drop', partitions }),
+    /** Puts a packed copy in the place of its partition. No search may run meanwhile. */
+    putPacked: (packed: PartitionSummary) => ask<PutOutcome>({ kind: 'put_packed', packed }),
     /** What was committed since the last time, by source. */
     sourceCounts: () => ask<readonly SourceArrivals[]>({ kind: 'source_counts' }),
     /** Of a partition that a search found damaged. */
     setAside (partition: string, reason: string): void {
       if (failure === null) send({ kind: 'set_aside', partition, reason })
     },
-    async close (): Promise<void> {
-      while (queued.length > 0) sendNext()
-      if (failure === null) send({ kind: 'close' })
-      await closed.promise
+    /** Once is enough: the thread would write its mark again behind the answer. */
+    close (): Promise<void> {
+      closing ??= close()
+      return closing
     },
   }
 }
@@ -191,9 +201,10 @@ export function openReaders (options: ReaderOptions, { maxThreads, minPartEvents
     const shared = new SharedArrayBuffer(8)
     const workerData: ReaderThreadOptions = { ...options, shared }
     const worker = new Worker(new URL('./reader-thread.js', import.meta.url), { workerData, resourceLimits: THREAD_LIMITS })
-    const thread = { worker, state: new Uint32Array(shared), running: [] as Waiting[], exited: deferred<void>() }
+    const thread = { worker, state: new Uint32Array(shared), running: [] as Waiting[], forgetting: [] as ReturnType<typeof deferred<void>>[], exited: deferred<void>() }
     const rejectAll = (error: Error) => { for (const { reject } of thread.running.splice(0)) reject(error) }
     worker.on('message', (message: FromReader) => {
+      if (message.kind === 'forgot') return thread.forgetting.shift()!.resolve()
       if (message.kind === 'damaged') {
         onDamage(message.partition, message.reason)
         rejectAll(toUnavailable(message.partition, message.reason))
@@ -206,6 +217,7 @@ export function openReaders (options: ReaderOptions, { maxThreads, minPartEvents
     worker.on('exit', () => {
       rejectAll(new AppError('unavailable', 'the search thread ended'))
       thread.exited.resolve()
+      for (const { resolve } of thread.forgetting) resolve()
       threads.splice(threads.indexOf(thread), 1)
       if (!closing) deal()
     })
@@ -333,9 +345,14 @@ export function openReaders (options: ReaderOptions, { maxThreads, minPartEvents
         if (!closing) deal()
       }
     },
-    /** Lets go of the files of partitions that are gone; a search that is under way keeps them to its end. */
-    forget (partitions: readonly string[]): void {
-      for (const { worker } of threads) worker.postMessage({ kind: 'forget', partitions } satisfies ToReader)
+    /** Lets go of the files of partitions; a search that is under way keeps them to its end. Resolves when nobody has them. */
+    async forget (partitions: readonly string[]): Promise<void> {
+      await Promise.all(threads.map(({ worker, forgetting }) => {
+        const forgot = deferred<void>()
+        forgetting.push(forgot)
+        worker.postMessage({ kind: 'forget', partitions } satisfies ToReader)
+        return forgot.promise
+      }))
     },
     /** Stops what runs, and ends the threads. */
     async close (): Promise<void> {

@@ -4,6 +4,7 @@ import type { AppendOutcome, AppendRequest, DroppedPartition, SourceArrivals } f
 import type { Damage } from './damage.js'
 import { DamageError } from './damage.js'
 import type { Folder } from './folder.js'
+import type { PutOutcome } from './pack.js'
 import type { PartitionSummary } from './partition.js'
 import type { RetentionLimits } from './retention.js'
 import type { AppendResult, WriterOptions } from './writer.js'
@@ -26,10 +27,12 @@ export type Question =
   | { readonly kind: 'expire', readonly limits: RetentionLimits }
   /** Answered when they are partitions no more. */
   | { readonly kind: 'drop', readonly partitions: readonly DroppedPartition[] }
+  /** What became of a packed copy that is to go in its partition's place. */
+  | { readonly kind: 'put_packed', readonly packed: PartitionSummary }
   /** What was committed since the last time, by source. */
   | { readonly kind: 'source_counts' }
 
-export type Answer = boolean | readonly DroppedPartition[] | readonly SourceArrivals[]
+export type Answer = boolean | PutOutcome | readonly DroppedPartition[] | readonly SourceArrivals[]
 
 /** `defect`, `too_large`: of this request alone. `unavailable`: the commit failed, for all requests of it. */
 export type WriterReply = AppendOutcome | { readonly failed: 'defect' | 'too_large' | 'unavailable', readonly message: string }
@@ -108,7 +111,8 @@ function toReply (result: AppendResult): WriterReply {
 
 function toAnswer (question: Question): Answer {
   switch (question.kind) {
-    case 'merge': return merge()
+    case 'merge': return unlessDamaged(writer.merge, false)
+    case 'put_packed': return unlessDamaged(() => writer.putPacked(question.packed), 'outdated')
     case 'expire': return writer.expired(question.limits)
     case 'drop':
       writer.drop(question.partitions.map(({ name }) => name))
@@ -118,13 +122,14 @@ function toAnswer (question: Question): Answer {
   }
 }
 
-function merge (): boolean {
+/** Sets a partition aside that is found damaged, and gives `otherwise`. */
+function unlessDamaged<T extends Answer> (work: () => T, otherwise: T): T {
   try {
-    return writer.merge()
+    return work()
   } catch (error) {
     if (!(error instanceof DamageError)) throw error
     setAside(error.partition, error.reason)
-    return false
+    return otherwise
   }
 }
 

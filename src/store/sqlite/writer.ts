@@ -26,6 +26,8 @@ import { openDictionary } from './dictionary.js'
 import { readFolder } from './folder.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
+import type { PutOutcome } from './pack.js'
+import { putPacked } from './pack.js'
 import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
 import { openMerger } from './merge.js'
 import { nameForAppend, openPartition, openPartitionReadOnly, readSummary } from './partition.js'
@@ -174,6 +176,15 @@ export function openWriter (options: WriterOptions) {
     },
     /** Makes one large block of small ones of the open partition; says whether there were enough. No search may run meanwhile. Throws DamageError. */
     merge: (): boolean => open === null ? false : reading(open.name, open.merge),
+    /** Puts a packed copy in the place of its partition. No search may run meanwhile. Throws DamageError. */
+    putPacked (packed: PartitionSummary): PutOutcome {
+      const { name } = packed
+      if (!partitions.has(name)) return 'outdated'
+      if (uses(name)) closeOpen()
+      const outcome = putPacked(dir, packed)
+      if (outcome === 'done') partitions.set(name, packed)
+      return outcome
+    },
     setAside,
     /** What was committed since the last call, by source. */
     sourceCounts: sourceCounts.take,
@@ -313,7 +324,7 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
   const resends = openResendWriter(db, resendWindowUs)
   const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (?, ?, ?, ?, ?, ?, ?)')
   const updateSummary = db.prepare(`
-    UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count,
+    UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count, packed = 0,
       min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
   `)
   if (readSummary(db, name).fieldsHash !== rest.fieldsHash) mixFields(db)
@@ -345,6 +356,7 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
     }
     return {
       ...summary,
+      packed: false,
       firstId: summary.firstId ?? firstId,
       lastId: id - 1,
       eventCount: summary.eventCount + count,
