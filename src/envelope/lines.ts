@@ -12,6 +12,7 @@ const CARRIAGE_RETURN = 0x0d
 export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: ParsedEvent) => void): BodyOutcome {
   const done = (fault: Fault | null): BodyOutcome => ({ fault, unknownKeys: 0, skipped: 0 })
   const ends = openLineEnds(body)
+  const { host, source, sourcetype, index } = rules.defaults
   let position = 0
   for (let start = 0; start < body.length;) {
     const next = ends(start)
@@ -22,8 +23,8 @@ export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: Pa
     if (isTooLarge(item, rules)) return done({ code: 6, number: position })
     const text = textOf(body, item)
     if (text.trim() === '') continue
-    if (!isIndexAllowed(rules.defaults.index, rules)) return done({ code: 7, number: position + 1 }) // from one, as of an envelope
-    take({ ...rules.defaults, timeUs: rules.timeUs, event: text, raw: () => text, fields: NO_FIELDS, item })
+    if (!isIndexAllowed(index, rules)) return done({ code: 7, number: position + 1 }) // from one, as of an envelope
+    take({ host, source, sourcetype, index, timeUs: rules.timeUs, event: text, raw: () => text, fields: NO_FIELDS, item })
     position++
   }
   return done(null)

@@ -79,11 +79,10 @@ export function openEnvelopes (body: Uint8Array, projector: Projector | null = n
     if (wrongGuesses >= MAX_WRONG_GUESSES) return null
     const end = guessEnd()
     if (end === null) return null
-    const span = { start: at, end }
-    const text = end - at > MAX_GUESS_BYTES ? null : textOf(body, span)
+    const text = end - at > MAX_GUESS_BYTES ? null : textOf(body, { start: at, end })
     const envelope = text !== null && isShallow(text) ? parseEnvelope(text) : null
     if (envelope === null) wrongGuesses++
-    return envelope === null ? null : { ...span, envelope }
+    return envelope === null ? null : { start: at, end, envelope }
   }
 
   function scan (): ParsedEnvelope | null | 'faulty' {

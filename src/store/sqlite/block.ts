@@ -44,12 +44,23 @@ export function packBlock (items: readonly BlockItem[]): Buffer {
   return data
 }
 
+/** Of blocks of the usual size, so that none takes a megabyte of fresh memory, which the system has to clear first. */
+let scratch = Buffer.alloc(0)
+const MAX_SCRATCH_BYTES = 8 << 20
+
+function scratchOf (size: number): Buffer {
+  if (size > MAX_SCRATCH_BYTES) return Buffer.allocUnsafe(size)
+  if (scratch.length < size) scratch = Buffer.allocUnsafeSlow(size + (size >> 2))
+  return scratch.subarray(0, size)
+}
+
+/** Good until the next block is laid out. */
 function layOut (items: readonly BlockItem[]): Buffer {
   const texts = [...new Set(items.flatMap(({ filled }) => filled ?? []))]
   const tail = Buffer.from(JSON.stringify(texts))
   const { length: count } = items
   const headerBytes = HEADER_BYTES + count * ITEM_BYTES
-  const block = Buffer.allocUnsafe(items.reduce((sum, { bytes }) => sum + bytes.length, headerBytes + tail.length))
+  const block = scratchOf(items.reduce((sum, { bytes }) => sum + bytes.length, headerBytes + tail.length))
   block.writeUInt8(FORMAT, 0)
   block.writeUInt32LE(count, 1)
   const { times, kinds, filledAt } = offsets(count)

@@ -126,7 +126,7 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
     wrote (firstId: number, events: readonly WrittenEvent[]): void {
       if (events.length > MAX_RECENT_BLOCK_EVENTS) return
       // Their bytes are views of requests, which may be much larger.
-      recent.set(firstId, events.map(event => ({ ...event, bytes: event.bytes.slice() })))
+      recent.set(firstId, events.map(({ kind, bytes, indexTimeUs, filled, timeUs, columns, odd }) => ({ kind, bytes: bytes.slice(), indexTimeUs, filled, timeUs, columns, odd })))
       recentEvents += events.length
       recentBytes += sizeOf(events)
       while (recentEvents > MAX_RECENT_EVENTS || recentBytes > MAX_RECENT_BYTES) forget(recent.keys().next().value!)
