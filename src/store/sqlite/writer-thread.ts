@@ -55,28 +55,58 @@ const port = parentPort
 const writer = openWriter(workerData as WriterOptions)
 post({ kind: 'ready', folder: writer.folder, lastId: writer.lastId })
 
-port.on('message', (first: ToWriter) => {
-  // Group commit: all that came in while the last transaction was written goes into this one.
-  for (let message: ToWriter | undefined = first; message !== undefined;) {
-    const requests: AppendRequest[] = []
-    let bytes = 0
-    let messages = 0
-    while (message?.kind === 'append') {
-      messages++
-      for (const request of message.requests) bytes += request.body.byteLength
-      requests.push(...message.requests)
-      message = bytes < MAX_COMMIT_BYTES ? receive() : undefined
-    }
-    if (requests.length > 0) commit(requests, messages)
-    if (message?.kind === 'close') return close()
-    if (message?.kind === 'set_aside') setAside(message.partition, message.reason)
-    else if (message !== undefined) answer(message)
-    message = receive()
-  }
+/**
+ * After so many messages, or bytes of bodies, the event loop has a turn: what zstd gives back is memory that Node lets go of there alone, and while small blocks are merged
+ * behind a search there is always a message more.
+ */
+const MESSAGES_PER_TURN = 16
+const BYTES_PER_TURN = 8 << 20
+
+/** What was received and not done yet, in the order of arrival. */
+const waiting: ToWriter[] = []
+let isTurnDue = false
+port.on('message', (message: ToWriter) => {
+  waiting.push(message)
+  if (!isTurnDue) work()
 })
 
+function work (): void {
+  isTurnDue = false
+  let messages = 0
+  let bytes = 0
+  for (let message = receive(); message !== undefined; message = receive()) {
+    messages++
+    if (message.kind === 'append') bytes += commitWaiting(message)
+    else if (message.kind === 'close') return close()
+    else if (message.kind === 'set_aside') setAside(message.partition, message.reason)
+    else answer(message)
+    if (messages < MESSAGES_PER_TURN && bytes < BYTES_PER_TURN) continue
+    isTurnDue = true
+    setImmediate(work)
+    return
+  }
+}
+
 function receive (): ToWriter | undefined {
-  return receiveMessageOnPort(port)?.message as ToWriter | undefined
+  return waiting.shift() ?? receiveMessageOnPort(port)?.message as ToWriter | undefined
+}
+
+/** Group commit: all that came in while the last transaction was written goes into one. Gives the bytes of its bodies. */
+function commitWaiting (first: ToWriter): number {
+  const requests: AppendRequest[] = []
+  let bytes = 0
+  let messages = 0
+  for (let message: ToWriter | undefined = first; message !== undefined; message = bytes < MAX_COMMIT_BYTES ? receive() : undefined) {
+    if (message.kind !== 'append') {
+      waiting.unshift(message)
+      break
+    }
+    messages++
+    for (const request of message.requests) bytes += request.body.byteLength
+    requests.push(...message.requests)
+  }
+  commit(requests, messages)
+  return bytes
 }
 
 function commit (requests: readonly AppendRequest[], answered: number): void {
