@@ -192,6 +192,8 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   const disk = openDisk({ reserveBytes: config.data.reserve_bytes, statfs: () => statfs(config.data.dir) })
   openDiskMetrics(registry, disk)
   let wasFull = false
+  /** Of the packing that is under way. */
+  let packStop = new AbortController()
   /** Since when HEC has taken events without a break for lack of space. */
   let openSinceMs = clock.now()
   lookAtDisk()
@@ -446,7 +448,10 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
   function lookAtDisk (): void {
     disk.look()
     const { isFull, freeBytes, reserveBytes } = disk.state()
-    if (isFull) openSinceMs = clock.now()
+    if (isFull) {
+      openSinceMs = clock.now()
+      packStop.abort() // a copy takes what HEC needs
+    }
     if (isFull === wasFull) return
     wasFull = isFull
     const what = { free_bytes: freeBytes, reserve_bytes: reserveBytes }
@@ -495,7 +500,8 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
 
   async function pack (nowMs: number): Promise<void> {
     const { freeBytes, reserveBytes } = disk.state()
-    const packed = await events.pack({ nowMs, spareBytes: freeBytes - reserveBytes, signal: stop.signal })
+    packStop = new AbortController()
+    const packed = await events.pack({ nowMs, spareBytes: freeBytes - reserveBytes, signal: AbortSignal.any([stop.signal, packStop.signal]) })
     if (packed !== null) log.info({ partition: packed.name, events: packed.events, bytes_before: packed.bytesBefore, bytes: packed.bytes }, 'a partition was packed')
   }
 

@@ -279,8 +279,8 @@ export interface EventStore {
    */
   retain (nowMs: number, disk: 'full' | 'roomy', beforeDrop?: (partitions: readonly DroppedPartition[]) => void): Promise<readonly DroppedPartition[]>
   /**
-   * Makes a partition whose day is over as small as it becomes, the newest that is not: the same events, in half to three quarters of the space. It takes its time and goes behind
-   * all else. Null where there is none for which there is room, or it was stopped.
+   * Makes a partition whose day is over as small as it becomes, the newest that is not: the same events, in three quarters of the space. It takes its time and goes behind
+   * all else. Null where there is none for which there is room, where it was stopped, and where it is under way.
    */
   pack (options: PackOptions): Promise<PackedPartition | null>
   /** What was stored since the last call, by source and hour of arrival. It is told once. */

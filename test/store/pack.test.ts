@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { cpSync, linkSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -225,27 +226,67 @@ t.test('searches go on beside it', async t => {
   t.ok(searches > 0)
 })
 
-t.test('a partition that somebody else has open keeps its place until they let go', async t => {
-  const dataDir = tempDir(t)
-  const events = await openTestEvents(dataDir)
+for (const mode of ['WAL', 'DELETE']) {
+  t.test(`a partition that somebody else has open keeps its place until they let go: ${mode}`, async t => {
+    const dataDir = tempDir(t)
+    const events = await openTestEvents(dataDir)
+    t.teardown(() => events.close())
+    await append(events, [exec(1)], ARRIVAL_MS)
+    await append(events, [exec(2)], NEXT_DAY_MS)
+    const own = new Database(join(dataDir, 'events', `${DAY}.db`))
+    own.pragma(`journal_mode = ${mode}`) // DELETE is what a try leaves that ended between its steps
+    own.close()
+    const other = new Database(join(dataDir, 'events', `${DAY}.db`), { readonly: true })
+    other.exec('BEGIN')
+    t.equal(other.prepare('SELECT count(*) FROM block').pluck().get(), 1)
+
+    const packing = pack(events)
+    while (!filesOf(dataDir).includes(`${DAY}.packing`)) await setTimeout(1)
+    await setTimeout(300)
+    t.equal(events.stats().packedPartitions, 0)
+    t.equal((await listIds(events)).length, 2)
+    t.equal(other.prepare('SELECT count(*) FROM block').pluck().get(), 1)
+    other.close()
+
+    t.match(await packing, { name: DAY })
+    t.equal(events.stats().packedPartitions, 1)
+    t.equal((await listIds(events)).length, 2)
+  })
+}
+
+t.test('there is one at a time', async t => {
+  const events = await openTestEvents(tempDir(t))
   t.teardown(() => events.close())
-  await append(events, [exec(1)], ARRIVAL_MS)
-  await append(events, [exec(2)], NEXT_DAY_MS)
+  for (let day = 0; day < 2; day++) await append(events, [exec(day)], ARRIVAL_MS + day * DAY_MS)
+  const options = { nowMs: ARRIVAL_MS + 2 * DAY_MS }
+
+  const [first, second] = await Promise.all([pack(events, options), pack(events, options)])
+
+  t.match(first, { name: '2026-03-11' })
+  t.equal(second, null)
+  t.match(await pack(events, options), { name: DAY })
+})
+
+t.test('a packed partition that is dropped stays whole for who reads it', async t => {
+  const dataDir = tempDir(t)
+  const events = await openTestEvents(dataDir, { retention: { ageMs: 0, bytes: 1e12 } })
+  t.teardown(() => events.close())
+  for (let n = 0; n < 24; n++) await append(events, [{ event: randomBytes(3_700_000).toString('base64') }], ARRIVAL_MS) // so large that its file is removed a piece at a time
+  await append(events, [exec(1)], NEXT_DAY_MS)
+  t.match(await pack(events), { name: DAY })
   const other = new Database(join(dataDir, 'events', `${DAY}.db`), { readonly: true })
-  other.exec('BEGIN')
-  t.equal(other.prepare('SELECT count(*) FROM block').pluck().get(), 1)
+  const hash = () => createHash('sha256').update(Buffer.concat(other.prepare<[], Buffer>('SELECT data FROM block ORDER BY first_id').pluck().all())).digest('hex')
+  const before = hash()
 
-  const packing = pack(events)
-  while (!filesOf(dataDir).includes(`${DAY}.packing`)) await setTimeout(1)
-  await setTimeout(300)
-  t.equal(events.stats().packedPartitions, 0)
-  t.equal((await listIds(events)).length, 2)
-  t.equal(other.prepare('SELECT count(*) FROM block').pluck().get(), 1)
+  t.match(await events.retain(NEXT_DAY_MS, 'roomy'), [{ name: DAY }])
+  while (filesOf(dataDir).some(name => /\.(?:dropped|unpacked)$/.test(name))) {
+    await events.retain(NEXT_DAY_MS, 'roomy') // what comes while files are removed is removed the next time
+    await setTimeout(5)
+  }
+
+  t.equal(hash(), before)
+  t.equal(other.pragma('integrity_check', { simple: true }), 'ok')
   other.close()
-
-  t.match(await packing, { name: DAY })
-  t.equal(events.stats().packedPartitions, 1)
-  t.equal((await listIds(events)).length, 2)
 })
 
 t.test('it ends at once when it is told to, or the store is closed, and leaves nothing', async t => {
@@ -353,7 +394,7 @@ t.test('what could not be packed is left as it is, and not tried again for an ho
   await t.rejects(pack(events), /unknown/)
 
   t.equal(await pack(events, { nowMs: NEXT_DAY_MS + 3_599_000 }), null)
-  await t.rejects(pack(events, { nowMs: NEXT_DAY_MS + 3_600_000 }), /unknown/)
+  await t.rejects(pack(events, { nowMs: NEXT_DAY_MS + 3_700_000 }), /unknown/)
   t.strictSame(filesOf(dataDir), [`${DAY}.db`])
   t.equal((await listIds(events)).length, 1)
 })

@@ -8,7 +8,7 @@ import { INSERT_BLOCK, joinParts, readPart, sizeOf } from './join.js'
 import { makeTables, openPartitionReadOnly, readSummary } from './partition.js'
 import type { PartitionSummary } from './partition.js'
 import { openBlocks } from './partition-reader.js'
-import { partitionPath } from './partition-files.js'
+import { partitionPath, removePacking } from './partition-files.js'
 
 /**
  * Four times as much as blocks that are written while events come: a tenth smaller on disk, and five milliseconds to read for one event. More would make it a twentieth
@@ -17,8 +17,8 @@ import { partitionPath } from './partition-files.js'
 export const MAX_PACKED_EVENTS = 1024
 export const MAX_PACKED_BYTES = 5 << 20
 
-/** Entries of the dictionary, and of the re-sends, that are copied at once. */
-const ROWS_AT_ONCE = 10_000
+/** Entries of the dictionary, and of the re-sends, that are copied at once: a value may be as long as an event. */
+const ROWS_AT_ONCE = 20
 
 /** Some 5 MB: gigabytes that are synced at once hold up the syncs of the server. */
 const BLOCKS_A_SYNC = 16
@@ -39,7 +39,7 @@ export interface PackOptions {
  */
 export async function packPartition ({ dir, name, resendsAfterUs, pause }: PackOptions): Promise<PartitionSummary> {
   const path = partitionPath(dir, name, 'packing')
-  rmSync(path, { force: true }) // of a stop
+  removePacking(dir, name) // of a stop
   const file = openSync(path, 'wx', 0o600)
   let from: Database.Database | null = null
   let to: Database.Database | null = null
@@ -62,12 +62,13 @@ export async function packPartition ({ dir, name, resendsAfterUs, pause }: PackO
       await pause(performance.now() - startMs)
     }
     const summary = readSummary(to, name)
+    to.pragma('journal_mode = WAL') // as all partitions have it: who reads one in another mode leaves no mark that it is in use
     to.close()
     fsyncSync(file)
     return summary
   } catch (error) {
     to?.close()
-    rmSync(path, { force: true })
+    removePacking(dir, name)
     throw error
   } finally {
     from?.close()
@@ -151,20 +152,26 @@ export function putPacked (dir: string, packed: PartitionSummary): PutOutcome {
     const { lastId, eventCount } = reading(name, () => readSummary(db, name))
     if (lastId !== packed.lastId || eventCount !== packed.eventCount) return 'outdated'
     db.pragma('journal_mode = DELETE') // takes the WAL away, which would be the copy's; only where nobody else has it open
+    db.exec('BEGIN EXCLUSIVE') // nor opens it now; and that nobody has, where a try before this one took the WAL away
+    syncFolder(dir) // the WAL is gone for good before the copy has its name
+    linkOld(path, partitionPath(dir, name, 'unpacked'))
+    renameSync(partitionPath(dir, name, 'packing'), path)
+    syncFolder(dir)
+    return 'done'
   } catch (error) {
-    if (isBusy(error)) return 'busy'
+    if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return 'busy'
     throw error
   } finally {
     db.close()
   }
-  const old = partitionPath(dir, name, 'unpacked')
-  rmSync(old, { force: true })
-  linkSync(path, old)
-  renameSync(partitionPath(dir, name, 'packing'), path)
-  syncFolder(dir)
-  return 'done'
 }
 
-function isBusy (error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
+/** A second name for what is about to lose its own, under which it can be removed a piece at a time. A file system without such names removes it at once. */
+function linkOld (path: string, old: string): void {
+  rmSync(old, { force: true })
+  try {
+    linkSync(path, old)
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
 }

@@ -19,10 +19,11 @@ export interface PackingOptions {
   readonly onDamage: (damage: Damage) => void
 }
 
-/** What somebody else has open is tried again so often. */
+/** What somebody else has open is tried again so often, and so many times: a backup of some gigabytes ends in the meantime. */
 const BUSY_PAUSE_MS = 1_000
+const BUSY_TRIES = 600
 
-/** What could not be packed is not tried again for so long: it may have taken an hour until it failed. */
+/** What could not be packed is not tried again for so long after it has failed: it may take an hour until it fails. */
 const FAILED_PAUSE_MS = 3_600_000
 
 /** Bounds the memory of a thread that has all the time it needs. */
@@ -31,7 +32,7 @@ const THREAD_LIMITS = { maxYoungGenerationSizeMb: 8 }
 /** Packs partitions whose day is over, one at a time. */
 export function openPacking ({ dir, resendWindowUs, fieldsHash, put, onDamage }: PackingOptions) {
   const closing = new AbortController()
-  let underway: Promise<unknown> = Promise.resolve()
+  let underway: Promise<unknown> | null = null
   /** By the partition's name. */
   const notBefore = new Map<string, number>()
 
@@ -45,18 +46,24 @@ export function openPacking ({ dir, resendWindowUs, fieldsHash, put, onDamage }:
 
   async function packNext ({ name, eventCount: events }: PartitionSummary, nowMs: number, signal: AbortSignal): Promise<PackedPartition | null> {
     const bytesBefore = partitionBytes(dir, name)
+    const startMs = performance.now()
+    const postpone = () => { notBefore.set(name, nowMs + performance.now() - startMs + FAILED_PAUSE_MS) }
     try {
       const packed = await runThread({ dir, name, resendsAfterUs: nowMs * 1_000 - resendWindowUs }, signal)
       if (packed === null) return null
-      for (;;) {
+      for (let tries = 1; ; tries++) {
         const outcome = await put(packed)
         if (outcome === 'done') return { name, events, bytesBefore, bytes: partitionBytes(dir, name) }
         if (outcome === 'outdated') return null
+        if (tries === BUSY_TRIES) {
+          postpone()
+          return null
+        }
         await setTimeout(BUSY_PAUSE_MS, undefined, { signal })
       }
     } catch (error) {
       if (signal.aborted) return null
-      notBefore.set(name, nowMs + FAILED_PAUSE_MS)
+      postpone()
       throw error
     } finally {
       removePacking(dir, name)
@@ -86,17 +93,21 @@ export function openPacking ({ dir, resendWindowUs, fieldsHash, put, onDamage }:
   }
 
   return {
-    /** Packs the next one there is; null where there is none, or it was stopped. */
+    /** Packs the next one there is; null where there is none, one is under way, somebody else has it open all the time, or it was stopped. */
     async pack (partitions: readonly PartitionSummary[], { nowMs, spareBytes, signal }: { nowMs: number, spareBytes: number, signal?: AbortSignal | undefined }): Promise<PackedPartition | null> {
       const next = nextOf(partitions, nowMs, spareBytes)
-      if (next === undefined || closing.signal.aborted) return null
+      if (next === undefined || underway !== null || closing.signal.aborted) return null
       const work = packNext(next, nowMs, signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]))
-      underway = work.catch(() => {})
-      return work
+      underway = work
+      try {
+        return await work
+      } finally {
+        underway = null
+      }
     },
     async close (): Promise<void> {
       closing.abort()
-      await underway
+      await underway?.catch(() => {}) // whoever asked for it is told
     },
   }
 }

@@ -70,7 +70,7 @@ export function renamePartition (dir: string, name: string, ending: Ending): voi
 
 /** Removes a packed copy that is not going to be put in its place. */
 export function removePacking (dir: string, name: string): void {
-  rmSync(partitionPath(dir, name, 'packing'), { force: true })
+  for (const companion of COMPANIONS) rmSync(partitionPath(dir, name, 'packing') + companion, { force: true })
 }
 
 /** Ends what a stop in the middle of a rename, or of packing, has left. Nobody has a partition open yet. */
@@ -78,7 +78,7 @@ export function tidyStrays (dir: string): void {
   for (const name of partitionNames(dir, 'packing')) removePacking(dir, name)
   const files = new Set(readdirSync(dir))
   for (const file of files) {
-    const [, database, name, companion] = /^((.*)\.(?:db|dropped))(-wal|-shm)$/.exec(file) ?? []
+    const [, database, name, companion] = /^((.*)\.(?:db|dropped|packing))(-wal|-shm)$/.exec(file) ?? []
     if (database === undefined || !NAME.test(name!) || files.has(database)) continue
     if (files.has(`${name}.damaged`)) renameSync(join(dir, file), join(dir, `${name}.damaged${companion}`)) // events may be in it alone
     else rmSync(join(dir, file))

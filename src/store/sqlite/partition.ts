@@ -4,7 +4,7 @@ import { resourcePath } from '../../resource.js'
 import { DamageError } from './damage.js'
 import { compareNames, dayOf, numberOf, partitionPath } from './partition-files.js'
 
-/** The schema of new partitions, in each file's `user_version`. Old partitions stay as they were written: none of another schema gets new events. */
+/** The schema of new partitions, in each file's `user_version`. None of another schema gets new events; it stays as it was written until it is packed. */
 export const WRITE_SCHEMA = 3
 
 /** The schemas that searches can read, with their tables. */

@@ -17,6 +17,7 @@ export function openRemoval (dir: string, onFailure: (error: unknown) => void) {
   return {
     /** Nobody waits for it. What is left in the end, or by a failure, is there for the next call. */
     begin (): void {
+      if (closing.signal.aborted) return
       underway ??= removeDropped(dir, closing.signal)
         .catch((error: unknown) => { if (!closing.signal.aborted) onFailure(error) })
         .finally(() => { underway = null })
@@ -53,6 +54,7 @@ function isInUse (path: string): boolean {
   try {
     db.pragma('locking_mode = EXCLUSIVE')
     db.prepare('SELECT 1 FROM sqlite_schema').get()
+    db.exec('BEGIN EXCLUSIVE') // what a packed copy has replaced has no WAL, and is seen to be in use by that alone
     return false
   } catch (error) {
     return (error as { code?: string }).code === 'SQLITE_BUSY'

@@ -112,8 +112,12 @@ export function openWriter (options: WriterOptions) {
 
   function closeOpen (): void {
     open?.close()
-    for (const { db } of before) db.close()
     open = null
+    closeBefore()
+  }
+
+  function closeBefore (): void {
+    for (const { db } of before) db.close()
     before = []
   }
 
@@ -180,10 +184,15 @@ export function openWriter (options: WriterOptions) {
     putPacked (packed: PartitionSummary): PutOutcome {
       const { name } = packed
       if (!partitions.has(name)) return 'outdated'
-      if (uses(name)) closeOpen()
-      const outcome = putPacked(dir, packed)
-      if (outcome === 'done') partitions.set(name, packed)
-      return outcome
+      if (open?.name === name) closeOpen()
+      closeBefore()
+      try {
+        const outcome = putPacked(dir, packed)
+        if (outcome === 'done') partitions.set(name, packed)
+        return outcome
+      } finally {
+        if (open !== null) before = openBefore(open.name)
+      }
     },
     setAside,
     /** What was committed since the last call, by source. */

@@ -47,7 +47,7 @@ export function StoreTab () {
               label='Partitions' rows={partitions.toReversed()} rowKey={({ name }) => name}
               columns={[
                 { key: 'name', title: 'Day of arrival', cardLabel: '', render: ({ name }) => <b>{name}</b> },
-                { key: 'state', title: 'State', width: '100px', render: ({ state: one, packed }) => <Badge tone={one === 'damaged' ? 'bad' : one === 'open' ? 'info' : 'good'}>{packed === true ? 'packed' : one}</Badge> },
+                { key: 'state', title: 'State', width: '100px', render: ({ state: one, packed }) => <Badge tone={one === 'damaged' ? 'bad' : one === 'open' ? 'info' : 'good'}>{one !== 'damaged' && packed === true ? 'packed' : one}</Badge> },
                 { key: 'events', title: 'Events', align: 'right', render: ({ events }) => events?.toLocaleString('en') ?? 'not known' },
                 { key: 'bytes', title: 'Size', align: 'right', render: ({ bytes }) => bytesText(bytes) },
                 { key: 'earliest', title: 'Earliest event', render: ({ earliest }) => earliest === null ? '–' : <Time at={earliest} relative='none' precision='minutes' /> },
