@@ -382,6 +382,21 @@ t.test('a partition that is found damaged is set aside, and the others are packe
   t.equal((await listIds(events)).length, 1)
 })
 
+t.test('a partition that does not hold as many events as it says is left as it is, and can be searched', async t => {
+  const dataDir = tempDir(t)
+  const events = await openTestEvents(dataDir)
+  t.teardown(() => events.close())
+  await append(events, [exec(1)], ARRIVAL_MS)
+  const db = new Database(join(dataDir, 'events', `${DAY}.db`))
+  db.prepare('UPDATE partition SET event_count = 2').run()
+  db.close()
+
+  await t.rejects(pack(events), /2026-03-10 holds 1 events, not 2/)
+
+  t.strictSame(filesOf(dataDir), [`${DAY}.db`])
+  t.equal((await listIds(events)).length, 1)
+})
+
 t.test('what could not be packed is left as it is, and not tried again for an hour', async t => {
   const dataDir = tempDir(t)
   const events = await openTestEvents(dataDir)

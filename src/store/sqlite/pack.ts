@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'no
 import Database from 'better-sqlite3'
 import { syncFolder } from '../sync.js'
 import type { Block } from './blocks.js'
-import { DamageError, reading } from './damage.js'
+import { reading } from './damage.js'
 import type { BlockPart, StoredBlock } from './join.js'
 import { INSERT_BLOCK, joinParts, readPart, sizeOf } from './join.js'
 import { makeTables, openPartitionReadOnly, readSummary } from './partition.js'
@@ -87,7 +87,7 @@ function * copySteps (from: Database.Database, to: Database.Database, { name, re
     events += parts.reduce((sum, { items }) => sum + items.length, 0)
     yield ++blocks
   }
-  if (events !== eventCount) throw new DamageError(name, `it holds ${events} events, not ${eventCount}`)
+  if (events !== eventCount) throw new Error(`${name} holds ${events} events, not ${eventCount}`) // no damage: what is there can be searched
   for (const table of ['dictionary', 'resend']) {
     for (let after = 0; ;) {
       const rows = reading(name, () => from.prepare<[number], { id: number, arrival_us?: number }>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`).all(after))
