@@ -13,6 +13,7 @@ import { openReader, runAtOnce } from '../../src/store/sqlite/reader.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append, requestOf } from '../fixtures/events.js'
+import { blockIdsOf } from '../fixtures/partitions.js'
 
 const DAY = '2026-03-10'
 const all = { predicate: { kind: 'all', span: { start: 0, end: 0 } }, window: ALL_TIME, order: 'id', limit: 10_000 } as const
@@ -23,15 +24,7 @@ function openBoth (dir: string) {
   return { writer, reader, close: () => { reader.close(); writer.close() } }
 }
 
-/** First and last ids of the blocks. */
-function blocksOf (dir: string): [number, number][] {
-  const db = new Database(join(dir, `${DAY}.db`), { readonly: true })
-  try {
-    return db.prepare('SELECT first_id, last_id FROM block ORDER BY first_id').raw().all() as [number, number][]
-  } finally {
-    db.close()
-  }
-}
+const blocksOf = (dir: string) => blockIdsOf(join(dir, `${DAY}.db`))
 
 const exec = (n: number, extra: object = {}) => ({
   time: n % 7 === 0 ? n - 500 : n,

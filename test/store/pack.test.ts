@@ -18,7 +18,7 @@ import type { Damage } from '../../src/store/sqlite/damage.js'
 import { MAX_PACKED_BYTES, MAX_PACKED_EVENTS } from '../../src/store/sqlite/pack.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
 import { append, bodyOf, listIds, openRandom, requestOf, search } from '../fixtures/events.js'
-import { toFirstSchema } from '../fixtures/partitions.js'
+import { blockIdsOf, toFirstSchema } from '../fixtures/partitions.js'
 
 const DAY_MS = 86_400_000
 const DAY = '2026-03-10'
@@ -29,15 +29,7 @@ const pack = (events: EventStore, options: Partial<Parameters<EventStore['pack']
 
 const filesOf = (dataDir: string) => readdirSync(join(dataDir, 'events')).filter(name => !/-(?:wal|shm)$/.test(name)).sort()
 
-/** First and last ids of the blocks. */
-function blocksOf (dataDir: string, name = DAY): [number, number][] {
-  const db = new Database(join(dataDir, 'events', `${name}.db`), { readonly: true })
-  try {
-    return db.prepare('SELECT first_id, last_id FROM block ORDER BY first_id').raw().all() as [number, number][]
-  } finally {
-    db.close()
-  }
-}
+const blocksOf = (dataDir: string) => blockIdsOf(join(dataDir, 'events', `${DAY}.db`))
 
 /** What users see of the events, in many ways. */
 async function look (events: EventStore) {

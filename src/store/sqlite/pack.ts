@@ -89,10 +89,12 @@ function * copySteps (from: Database.Database, to: Database.Database, { name, re
   }
   if (events !== eventCount) throw new Error(`${name} holds ${events} events, not ${eventCount}`) // no damage: what is there can be searched
   for (const table of ['dictionary', 'resend']) {
+    const select = from.prepare<[number], { id: number, arrival_us?: number }>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`)
+    const insertRows = rowInserter(to, table, select.columns().map(({ name: column }) => column))
     for (let after = 0; ;) {
-      const rows = reading(name, () => from.prepare<[number], { id: number, arrival_us?: number }>(`SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ${ROWS_AT_ONCE}`).all(after))
+      const rows = reading(name, () => select.all(after))
       if (rows.length === 0) break
-      insertRows(to, table, rows.filter(({ arrival_us: arrivalUs }) => arrivalUs === undefined || arrivalUs >= resendsAfterUs))
+      insertRows(rows.filter(({ arrival_us: arrivalUs }) => arrivalUs === undefined || arrivalUs >= resendsAfterUs))
       after = rows.at(-1)!.id
       yield blocks
     }
@@ -128,13 +130,10 @@ function * groupsOf (db: Database.Database, name: string): Generator<readonly Bl
   if (parts.length > 0) yield parts
 }
 
-/** Rows of a table with the columns that they have. */
-function insertRows (db: Database.Database, table: string, rows: readonly object[]): void {
-  const [first] = rows
-  if (first === undefined) return
-  const columns = Object.keys(first)
-  const insert = db.prepare(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(column => `@${column}`).join(', ')})`)
-  db.transaction(() => { for (const row of rows) insert.run(row) })()
+/** Inserts rows of a table with these columns, in one transaction. */
+function rowInserter (db: Database.Database, table: string, columns: readonly string[]) {
+  const insert = db.prepare<object>(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(column => `@${column}`).join(', ')})`)
+  return db.transaction((rows: readonly object[]) => { for (const row of rows) insert.run(row) })
 }
 
 /**

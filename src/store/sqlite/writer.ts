@@ -26,6 +26,8 @@ import { openDictionary } from './dictionary.js'
 import { readFolder } from './folder.js'
 import type { IdMark } from './id-mark.js'
 import { openIdMark } from './id-mark.js'
+import type { StoredBlock } from './join.js'
+import { INSERT_BLOCK } from './join.js'
 import type { PutOutcome } from './pack.js'
 import { putPacked } from './pack.js'
 import type { Durability, PartitionOptions, PartitionSummary } from './partition.js'
@@ -335,7 +337,7 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
   const dictionary = openDictionary(db)
   const { resendWindowUs } = options
   const resends = openResendWriter(db, resendWindowUs)
-  const insertBlock = db.prepare('INSERT INTO block (first_id, last_id, min_time_us, max_time_us, odd, columns, data) VALUES (?, ?, ?, ?, ?, ?, ?)')
+  const insertBlock = db.prepare<StoredBlock>(INSERT_BLOCK)
   const updateSummary = db.prepare(`
     UPDATE partition SET first_id = coalesce(first_id, @firstId), last_id = @lastId, event_count = event_count + @count, packed = 0,
       min_time_us = min(coalesce(min_time_us, @minTimeUs), @minTimeUs), max_time_us = max(coalesce(max_time_us, @maxTimeUs), @maxTimeUs)
@@ -357,7 +359,15 @@ function openForAppend (options: WriterOptions, name: string, { mark, idMark, ..
         if (timeUs > blockMaxUs) blockMaxUs = timeUs
       }
       id += events.length
-      insertBlock.run(blockId, id - 1, blockMinUs, blockMaxUs, events.some(({ odd }) => odd) ? 1 : 0, encodeColumns(events, dictionary.idOf), data)
+      insertBlock.run({
+        first_id: blockId,
+        last_id: id - 1,
+        min_time_us: blockMinUs,
+        max_time_us: blockMaxUs,
+        odd: events.some(({ odd }) => odd) ? 1 : 0,
+        columns: encodeColumns(events, dictionary.idOf),
+        data,
+      })
       minTimeUs = Math.min(minTimeUs, blockMinUs)
       maxTimeUs = Math.max(maxTimeUs, blockMaxUs)
     }
