@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ANALYST_KEY, VIEWER_KEY } from '../../fixtures/app.js'
-import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(1_200_000) // a browser on a machine that may be busy
@@ -46,11 +46,11 @@ t.test('Detections', { skip }, async t => {
     const row = page.getByRole('row').filter({ has: page.locator(`a[href="${escapePath}"]`) })
     await row.getByText('100 %').waitFor()
 
-    t.match(await row.innerText(), /enabled[^]*in \d+ min[^]*1\s+0\.14\/day[^]*100 %\s+of 1[^]*none/)
+    await shows(t, row, /enabled[^]*in \d+ min[^]*1\s+0\.14\/day[^]*100 %\s+of 1[^]*none/)
     await row.getByRole('img', { name: /^\d+ runs?, none failed$/ }).waitFor()
     const bad = page.getByRole('row').filter({ has: page.locator('a[href="/detections/0"]') })
-    t.match(await bad.innerText(), /Broken <img src=x onerror=alert\(1\)>[^]*9:5 search: 2:3: The command "stast" isn't supported[^]*broken/)
-    t.equal(await page.locator('main img[src]').count(), 0)
+    await shows(t, bad, /Broken <img src=x onerror=alert\(1\)>[^]*9:5 search: 2:3: The command "stast" isn't supported[^]*broken/)
+    await counts(t, page.locator('main img[src]'), 0)
 
     await page.getByLabel('Name, technique, words').fill('t1611')
     await bad.waitFor({ state: 'detached' })
@@ -67,11 +67,11 @@ t.test('Detections', { skip }, async t => {
     const { page, context, faults } = await open(escapePath)
     await page.getByText(/The push-down ends here|The store does all of it/).waitFor()
 
-    t.ok(await page.locator('.spl-part.stored .spl-command').count() >= 2, 'the bins and aggregates of the store')
-    t.match(await page.locator('.spl-part:not(.stored)').innerText(), /where|table|search/)
+    await page.locator('.spl-part.stored .spl-command').nth(1).waitFor() // the bins and aggregates of the store
+    await shows(t, page.locator('.spl-part:not(.stored)'), /where|table|search/)
     const schedule = page.getByRole('region', { name: 'Schedule' })
-    t.match(await schedule.innerText(), /enabled\s+set by the configuration/)
-    t.match(await schedule.innerText(), /0 \* \* \* \*\s+(the default|from its file)/)
+    await shows(t, schedule, /enabled\s+set by the configuration/)
+    await shows(t, schedule, /0 \* \* \* \*\s+(the default|from its file)/)
 
     await page.getByRole('button', { name: 'Disable' }).click()
     await page.locator('.toast.bad').filter({ hasText: `detections.overrides.${ESCAPE}.enabled` }).waitFor()
@@ -83,8 +83,8 @@ t.test('Detections', { skip }, async t => {
     const { page, context, faults } = await open('/detections/0')
     await page.locator('.spl-problem').waitFor()
     t.equal(await page.locator('.spl-problem pre').textContent(), '| stast count BY pod_name\n  ^')
-    t.match(await page.locator('.problem').innerText(), '0.yml:9:5')
-    t.equal(await page.locator('main img[src]').count(), 0)
+    await shows(t, page.locator('.problem'), '0.yml:9:5')
+    await counts(t, page.locator('main img[src]'), 0)
     await settle(page)
     await shoot(page, 'detection-broken-light-1280')
     t.strictSame(await seriousFaults(page), [])
@@ -104,12 +104,12 @@ t.test('Detections', { skip }, async t => {
     await dialog.getByLabel(/^Cron/).fill('*/30 * * * *')
     await dialog.getByRole('button', { name: 'Save' }).click()
     await page.getByRole('region', { name: 'Schedule' }).getByText('*/30 * * * *').waitFor()
-    t.match(await page.getByRole('region', { name: 'Schedule' }).innerText(), /\*\/30 \* \* \* \*\s+set here or by the API/)
+    await shows(t, page.getByRole('region', { name: 'Schedule' }), /\*\/30 \* \* \* \*\s+set here or by the API/)
     t.strictSame(faults, [])
     await context.close()
     const viewer = await open(`/detections/${FREE}`, { key: VIEWER_KEY })
     await viewer.page.getByRole('region', { name: 'Schedule' }).waitFor()
-    t.equal(await viewer.page.getByRole('button', { name: /^(Schedule…|Enable|Disable|Backfill…)$/ }).count(), 0)
+    await counts(t, viewer.page.getByRole('button', { name: /^(Schedule…|Enable|Disable|Backfill…)$/ }), 0)
     await viewer.context.close()
   })
 
@@ -119,7 +119,7 @@ t.test('Detections', { skip }, async t => {
     await map.getByRole('button', { name: '2026-03-10 12:00: done, 1 row' }).click()
     const facts = page.getByRole('region', { name: 'The slot that is chosen' })
     await facts.waitFor()
-    t.match(await facts.innerText(), /State\s+done[^]*Window\s+2026-03-10 10:50:00 – 2026-03-10 11:50:00[^]*Rows\s+1/)
+    await shows(t, facts, /State\s+done[^]*Window\s+2026-03-10 10:50:00 – 2026-03-10 11:50:00[^]*Rows\s+1/)
     t.match(page.url(), /slot=2026-03-10T12%3A00/)
     await page.keyboard.press('ArrowLeft')
     await facts.getByText('2026-03-10 11:00', { exact: false }).first().waitFor()
@@ -155,7 +155,7 @@ t.test('Detections', { skip }, async t => {
     await page.getByText('1 slot waived').waitFor()
     await page.unrouteAll({ behavior: 'ignoreErrors' }) // the page polls
     t.strictSame(sent, { scheduled_time: '2026-03-10T12:00:00.000Z', reason: 'maintenance' })
-    t.equal(await page.locator('main img[src]').count(), 0)
+    await counts(t, page.locator('main img[src]'), 0)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -165,9 +165,9 @@ t.test('Detections', { skip }, async t => {
     await page.getByRole('button', { name: 'Preview', exact: true }).click()
     await page.getByRole('region', { name: 'Rows of the preview' }).waitFor()
     await page.waitForFunction(() => { const bar = document.querySelector('#preview [role=progressbar]'); return bar !== null && bar.getAttribute('aria-valuenow') === bar.getAttribute('aria-valuemax') })
-    t.match(await page.locator('#preview .progress').innerText(), /2[34] of 2[34]\s+1 row/)
+    await shows(t, page.locator('#preview .progress'), /2[34] of 2[34]\s+1 row/)
     await page.getByRole('img', { name: /^Rows by slot: 1 of 2[34] slots$/ }).waitFor()
-    t.equal(await page.locator('#preview tbody tr').count(), 1)
+    await counts(t, page.locator('#preview tbody tr'), 1)
     await shoot(page, 'detection-preview-light-1280')
     t.strictSame(faults, [])
     await context.close()
@@ -185,7 +185,7 @@ t.test('Detections', { skip }, async t => {
     await page.locator('.backfills li').filter({ hasText: 'succeeded' }).waitFor()
     await page.locator('.backfills').getByRole('button', { name: 'Rows' }).click()
     await page.getByRole('region', { name: 'Rows of the dry run' }).waitFor()
-    t.equal(await page.getByRole('region', { name: 'Rows of the dry run' }).locator('tbody tr').count(), 1)
+    await counts(t, page.getByRole('region', { name: 'Rows of the dry run' }).locator('tbody tr'), 1)
     await page.keyboard.press('Escape')
     await page.getByRole('button', { name: 'Do it for good…' }).click()
     await page.getByText('Findings of that time come up as new').waitFor()
@@ -193,7 +193,7 @@ t.test('Detections', { skip }, async t => {
     await page.locator('.backfills li').nth(1).waitFor()
     await allDone()
     await page.locator('.backfills li').first().getByText('succeeded').waitFor()
-    t.match(await page.locator('.backfills li').first().innerText(), /1 row; findings: 1 unchanged/)
+    await shows(t, page.locator('.backfills li').first(), /1 row; findings: 1 unchanged/)
     t.strictSame(faults, [])
     await context.close()
   })

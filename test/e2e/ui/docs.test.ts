@@ -1,5 +1,5 @@
 import t from 'tap'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(600_000) // a browser on a machine that may be busy
@@ -32,11 +32,11 @@ t.test('The documentation of the API', { skip }, async t => {
     const { page, context, faults } = await open('/docs?call=patchFindingsId')
     await settle(page)
     const call = page.locator('#patchFindingsId')
-    t.match(await call.locator('summary').first().innerText(), /PATCH\s+\/api\/v1\/findings\/\{id\}[^]*analyst/)
-    t.match(await call.getByRole('region', { name: /^curl/ }).innerText(), new RegExp(`^curl -X PATCH -H "Authorization: Bearer \\$KEY".*-d '\\{.*\\}' '${watch.url}/api/v1/findings/`))
-    t.match(await call.locator('dt', { hasText: 'if-match' }).innerText(), /string/)
-    t.ok(await call.getByRole('heading', { name: /^Request body/ }).isVisible())
-    t.ok(await call.getByRole('heading', { name: /^200/ }).isVisible())
+    await shows(t, call.locator('summary').first(), /PATCH\s+\/api\/v1\/findings\/\{id\}[^]*analyst/)
+    await shows(t, call.getByRole('region', { name: /^curl/ }), new RegExp(`^curl -X PATCH -H "Authorization: Bearer \\$KEY".*-d '\\{.*\\}' '${watch.url}/api/v1/findings/`))
+    await shows(t, call.locator('dt', { hasText: 'if-match' }), /string/)
+    await call.getByRole('heading', { name: /^Request body/ }).waitFor()
+    await call.getByRole('heading', { name: /^200/ }).waitFor()
 
     await call.locator('summary').first().click()
     await page.waitForURL(url => !url.searchParams.has('call'))

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { FindingHistoryEntry } from '../../../src/finding.js'
 import type { Finding } from '../../../src/finding.js'
-import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(900_000) // a browser on a machine that may be busy
@@ -37,8 +37,8 @@ t.test('The page of a finding', { skip }, async t => {
     t.equal(said.at(-1), '/usr/bin/nsenter --target 1 --mount --uts --ipc --net --pid -- bash')
     t.equal(said.length, 7)
     const tree = page.locator('.tree')
-    t.ok(await tree.locator('li', { hasText: '/bin/sh' }).locator('li', { hasText: 'nsenter' }).count() > 0, 'nsenter is below the shell')
-    t.equal(await tree.locator('li.crosses > .border-mark').first().innerText(), '▚ from the container to the host')
+    await tree.locator('li', { hasText: '/bin/sh' }).locator('li', { hasText: 'nsenter' }).first().waitFor() // below the shell
+    await shows(t, tree.locator('li.crosses > .border-mark').first(), '▚ from the container to the host')
     await page.getByRole('region', { name: /^Evidence/ }).locator('summary').first().click()
     await page.getByRole('region', { name: /^Event \d+/ }).first().getByText('"process_exec"').waitFor()
     t.strictSame(faults, [])
@@ -52,8 +52,8 @@ t.test('The page of a finding', { skip }, async t => {
     const region = page.getByRole('region', { name: 'Seen before', exact: true })
     const row = region.locator('.seen li', { hasText: '/bin/ls -la /' })
     await row.waitFor()
-    t.equal(await row.locator('p').last().innerText(), '2 events on 1 pod and 2 nodes, from 2026-02-20 10:00 to 2026-03-05 10:00')
-    t.equal(await region.locator('.seen li', { hasText: '/usr/bin/nsenter --target 1' }).locator('p').last().innerText(), 'not in that time')
+    await shows(t, row.locator('p').last(), '2 events on 1 pod and 2 nodes, from 2026-02-20 10:00 to 2026-03-05 10:00')
+    await shows(t, region.locator('.seen li', { hasText: '/usr/bin/nsenter --target 1' }).locator('p').last(), 'not in that time')
     const [object] = finding!.risk.objects
     await region.locator('p', { hasText: object!.value }).filter({ hasText: /had (no|\d+) findings? before/ }).first().waitFor()
     await region.scrollIntoViewIfNeeded()

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import type { Finding } from '../../../src/finding.js'
 import { VIEWER_KEY } from '../../fixtures/app.js'
-import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(900_000) // a browser on a machine that may be busy
@@ -157,7 +157,7 @@ t.test('The list of findings', { skip }, async t => {
     await shoot(page, 'findings-pill-light-1280')
     await pill.click()
     await page.getByText('web-another').first().waitFor()
-    t.equal(await pill.count(), 0)
+    await counts(t, pill, 0)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -167,8 +167,8 @@ t.test('The list of findings', { skip }, async t => {
     await openList(page)
     await page.keyboard.press('j')
     await page.keyboard.press('e')
-    t.equal(await page.getByRole('dialog').count(), 0)
-    t.equal(await page.getByRole('checkbox').count(), 0)
+    await counts(t, page.getByRole('dialog'), 0)
+    await counts(t, page.getByRole('checkbox'), 0)
     t.strictSame(faults, [])
     await context.close()
   })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { CoverageLine, PageOf } from '../../../src/ui/page/api-types.js'
 import { ANALYST_KEY } from '../../fixtures/app.js'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(600_000) // a browser on a machine that may be busy
@@ -48,8 +48,8 @@ t.test('The page', { skip }, async t => {
     })
     await page.goto('/')
     await settle(page)
-    t.equal(await page.locator('.strips a').first().innerText(), 'hecate___shell_in_a_container')
-    t.match(await page.locator('.answer').innerText(), /1 detection has gaps/)
+    await shows(t, page.locator('.strips a').first(), 'hecate___shell_in_a_container')
+    await shows(t, page.locator('.answer'), /1 detection has gaps/)
     await page.unrouteAll({ behavior: 'ignoreErrors' }) // the page polls
     t.strictSame(faults, [])
     await context.close()
@@ -97,7 +97,7 @@ t.test('The page', { skip }, async t => {
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')
-    t.equal(await page.getByRole('dialog').count(), 0)
+    await counts(t, page.getByRole('dialog'), 0)
     await page.getByLabel('Theme').selectOption('dark')
     await page.reload()
     await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor()

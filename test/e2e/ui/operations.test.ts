@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Backup, Delivery, Key, LedgerSlot, PageOf } from '../../../src/ui/page/api-types.js'
 import { ANALYST_KEY, tempDir, VIEWER_KEY } from '../../fixtures/app.js'
-import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, showsAll, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 import { notifyOf, openReceiver } from '../../fixtures/receiver.js'
 
@@ -37,13 +37,13 @@ t.test('Operations', { skip }, async t => {
     const { page, context, faults } = await open('/operations')
     await settle(page)
     const targets = page.getByRole('region', { name: 'Targets', exact: true }).last()
-    t.match(await targets.innerText(), /pager[^]*fails/)
+    await shows(t, targets, /pager[^]*fails/)
     await targets.getByRole('button', { name: 'Test' }).click()
     const tested = page.getByRole('dialog', { name: 'Test of pager' })
     await tested.getByText('it failed').waitFor()
-    t.match(await tested.innerText(), /status 400/)
-    t.match(await tested.innerText(), /<img src=x onerror=alert\(1\)>/, 'hostile text is text')
-    t.equal(await page.locator('main img, dialog img').count(), 0)
+    await shows(t, tested, /status 400/)
+    await shows(t, tested, /<img src=x onerror=alert\(1\)>/, 'hostile text is text')
+    await counts(t, page.locator('main img, dialog img'), 0)
     await page.keyboard.press('Escape')
 
     await page.getByLabel('State').selectOption('dead')
@@ -70,7 +70,7 @@ t.test('Operations', { skip }, async t => {
   await t.test('show a key’s secret once, change it and revoke it; keys of the configuration say so', async t => {
     const { page, context, faults } = await open('/operations?tab=keys')
     await settle(page)
-    t.equal(await page.getByText('set in the configuration: api.keys').count(), 3)
+    await counts(t, page.getByText('set in the configuration: api.keys'), 3)
     await page.keyboard.press('n')
     const dialog = page.getByRole('dialog', { name: 'New key' })
     await dialog.getByLabel('Name').fill('a-script')
@@ -79,7 +79,7 @@ t.test('Operations', { skip }, async t => {
     await dialog.getByRole('button', { name: 'Make it' }).click()
     const made = page.getByRole('dialog', { name: 'The key a-script' })
     const secret = (await made.getByRole('region', { name: 'Key' }).innerText()).trim()
-    t.ok(await made.getByRole('button', { name: 'Copy: Key' }).isVisible())
+    await made.getByRole('button', { name: 'Copy: Key' }).waitFor()
     await shoot(page, 'operations-key-light-1280')
     const ask = () => fetch(`${watch.url}/api/v1/session`, { headers: { authorization: `Bearer ${secret}` } })
     t.match(await (await ask()).json(), { name: 'a-script', role: 'analyst' })
@@ -112,18 +112,18 @@ t.test('Operations', { skip }, async t => {
     await page.keyboard.press('3')
     await page.waitForURL(/tab=store/)
     await settle(page)
-    t.match(await page.getByRole('region', { name: 'Partitions', exact: true }).last().innerText(), /2026-03-10/)
+    await shows(t, page.getByRole('region', { name: 'Partitions', exact: true }).last(), /2026-03-10/)
     const limits = page.getByRole('region', { name: 'Limits', exact: true })
-    t.match(await limits.innerText(), /30 d[^]*the oldest day, 2026-03-10, goes in 30 d[^]*Events, by size nearest[^]*up to 50 GB[^]*kB are taken[^]*Audit log[^]*730 d/)
-    t.equal(await limits.getByRole('meter').count(), 2)
+    await shows(t, limits, /30 d[^]*the oldest day, 2026-03-10, goes in 30 d[^]*Events, by size nearest[^]*up to 50 GB[^]*kB are taken[^]*Audit log[^]*730 d/)
+    await counts(t, limits.getByRole('meter'), 2)
 
     await page.goto('/operations?tab=audit&action=key.add')
     await settle(page)
     const row = page.getByRole('region', { name: 'Audit log', exact: true }).last().locator('tbody tr')
-    t.equal(await row.count(), 1)
-    t.match(await row.innerText(), /ada[^]*key\.add[^]*a-script[^]*done/)
+    await counts(t, row, 1)
+    await shows(t, row, /ada[^]*key\.add[^]*a-script[^]*done/)
     await row.locator('summary').click()
-    t.match(await row.innerText(), /"role": "analyst"/)
+    await shows(t, row, /"role": "analyst"/)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -146,7 +146,7 @@ t.test('Operations', { skip }, async t => {
     const failed = page.getByRole('region', { name: 'Failed', exact: true }).last()
     await failed.getByRole('button', { name: 'Waive…' }).first().click()
     const dialog = page.getByRole('dialog', { name: 'Waive' })
-    t.match(await dialog.innerText(), new RegExp(`${ESCAPE}[^]*2026-03-10 11:00:00`))
+    await shows(t, dialog, new RegExp(`${ESCAPE}[^]*2026-03-10 11:00:00`))
     t.ok(await dialog.getByRole('button', { name: 'Waive' }).isDisabled(), 'not without a reason')
     await dialog.getByLabel('Reason').fill('  the node was rebuilt ')
     await shoot(page, 'operations-waive-light-1280')
@@ -154,7 +154,7 @@ t.test('Operations', { skip }, async t => {
     await page.getByText('1 slot waived').waitFor()
     await page.waitForFunction(() => [...document.querySelectorAll('button')].filter(({ textContent }) => textContent === 'Waive…').length === 1)
     t.strictSame(sent, [[`/api/v1/detections/${ESCAPE}/waivers`, { scheduled_time: '2026-03-10T11:00:00.000Z', reason: 'the node was rebuilt' }]])
-    t.equal(await page.locator('main img').count(), 0, 'hostile text is text')
+    await counts(t, page.locator('main img'), 0, 'hostile text is text')
     await page.unrouteAll({ behavior: 'ignoreErrors' }) // the page polls
     t.strictSame(faults, [])
     await context.close()
@@ -166,7 +166,7 @@ t.test('Operations', { skip }, async t => {
     })
     await viewer.page.goto('/operations?tab=ledger')
     await viewer.page.getByRole('link', { name: ESCAPE }).first().waitFor()
-    t.equal(await viewer.page.getByRole('button', { name: 'Waive…' }).count(), 0)
+    await counts(t, viewer.page.getByRole('button', { name: 'Waive…' }), 0)
     await viewer.page.unrouteAll({ behavior: 'ignoreErrors' })
     await viewer.context.close()
   })
@@ -175,11 +175,11 @@ t.test('Operations', { skip }, async t => {
     for (const [key, mayNot] of [[ANALYST_KEY, ['Test', 'Drop']], [VIEWER_KEY, ['Test', 'Drop', 'Send again']]] as const) {
       const { page, context } = await open('/operations', { key })
       await settle(page)
-      t.strictSame(await page.getByRole('navigation', { name: 'Parts' }).getByRole('link').allInnerTexts(), ['Deliveries', 'Owed and failed', 'Store', 'Backups'])
-      for (const name of mayNot) t.equal(await page.getByRole('button', { name, exact: true }).count(), 0, name)
+      await showsAll(t, page.getByRole('navigation', { name: 'Parts' }).getByRole('link'), ['Deliveries', 'Owed and failed', 'Store', 'Backups'])
+      for (const name of mayNot) await counts(t, page.getByRole('button', { name, exact: true }), 0, name)
       await page.goto('/operations?tab=backups')
       await settle(page)
-      t.equal(await page.getByRole('button', { name: 'Begin a backup' }).count(), 0)
+      await counts(t, page.getByRole('button', { name: 'Begin a backup' }), 0)
       await context.close()
     }
   })

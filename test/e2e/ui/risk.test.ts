@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { RiskObject } from '../../../src/ui/page/api-types.js'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, showsAll, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(900_000) // a browser on a machine that may be busy
@@ -18,7 +18,7 @@ t.test('Risk objects', { skip }, async t => {
   await t.test('are listed by score, and filtered by type, score, value and time, all kept in the address', async t => {
     const { page, context, faults } = await open('/risk')
     await settle(page)
-    t.strictSame(await page.locator('td.col-object a').allInnerTexts(), items.map(({ value }) => value))
+    await showsAll(t, page.locator('td.col-object a'), items.map(({ value }) => value))
     await page.getByLabel('Score at least').fill(String(top.score + 1))
     await page.getByText('No risk in this range').waitFor()
     t.match(page.url(), /min_score=/)
@@ -30,7 +30,7 @@ t.test('Risk objects', { skip }, async t => {
     await page.getByLabel('Value', { exact: true }).fill(top.value)
     await page.waitForURL(/value=/)
     await page.locator('td.col-object a').first().waitFor()
-    t.strictSame(await page.locator('td.col-object a').allInnerTexts(), [top.value])
+    await showsAll(t, page.locator('td.col-object a'), [top.value])
     await page.locator('.time-range select').selectOption({ label: 'Last 15 minutes' })
     await page.waitForURL(/earliest=-15m/)
     await page.goBack()
@@ -54,7 +54,7 @@ t.test('Risk objects', { skip }, async t => {
     for (const technique of top.techniques) t.ok(text.includes(technique), technique)
     for (const tactic of top.tactics) t.ok(text.includes(tactic.replaceAll('_', ' ')), tactic)
     t.strictSame(await explanation.locator('td.col-what a').evaluateAll(links => links.map(link => link.getAttribute('href'))), postings.map(({ finding }) => `/findings/${finding}`))
-    t.ok(await explanation.getByRole('img', { name: /posting/ }).isVisible(), 'a timeline')
+    await explanation.getByRole('img', { name: /posting/ }).waitFor()
     await explanation.getByRole('link', { name: 'Its findings' }).click()
     await page.getByRole('heading', { level: 1, name: 'Findings' }).waitFor()
     t.equal(new URL(page.url()).searchParams.get('risk_object'), top.value)
@@ -72,12 +72,12 @@ t.test('Risk objects', { skip }, async t => {
     const { page, context, faults } = await open(explained)
     await settle(page)
     const rows = page.getByRole('region', { name: 'Postings' }).locator('tbody tr')
-    t.equal(await rows.count(), postings.length - 1)
+    await counts(t, rows, postings.length - 1)
     await page.getByLabel('with those that count no more').check()
     await page.getByText('false positive', { exact: true }).waitFor()
-    t.ok(await rows.count() >= postings.length)
+    await rows.nth(postings.length - 1).waitFor()
     t.match(page.url(), /ended=include/)
-    t.match(await page.locator('tr.ended').first().innerText(), /the finding was closed as a false positive/)
+    await shows(t, page.locator('tr.ended').first(), /the finding was closed as a false positive/)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -90,7 +90,7 @@ t.test('Risk objects', { skip }, async t => {
     })
     await page.goto(explained)
     await page.getByText('Scores may be too low.').nth(1).waitFor() // the list and the explanation come one after the other
-    t.equal(await page.getByText('Scores may be too low.').count(), 2)
+    await counts(t, page.getByText('Scores may be too low.'), 2)
     t.strictSame(faults, [])
     await context.close()
   })

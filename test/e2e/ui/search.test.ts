@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadFile } from '../../../src/detect/load.js'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, showsAll, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(900_000) // a browser on a machine that may be busy
@@ -25,11 +25,11 @@ t.test('Search', { skip }, async t => {
     await page.getByRole('region', { name: 'Rows' }).waitFor()
 
     t.match(page.url(), /search=process_name%3D\*/)
-    t.match(await page.locator('.search-stats').innerText(), /\d+ rows? of [\d,]+ scanned events in /)
+    await shows(t, page.locator('.search-stats'), /\d+ rows? of [\d,]+ scanned events in /)
     const rows = await page.getByRole('region', { name: 'Rows' }).locator('tbody tr').count()
     await page.reload()
     await page.getByRole('region', { name: 'Rows' }).waitFor()
-    t.equal(await page.getByRole('region', { name: 'Rows' }).locator('tbody tr').count(), rows)
+    await counts(t, page.getByRole('region', { name: 'Rows' }).locator('tbody tr'), rows)
     t.equal(await page.getByLabel('SPL').inputValue(), 'process_name=* | stats count values(process) AS process BY process_name')
     t.equal(await page.locator('td.right.col-count').first().evaluate(cell => getComputedStyle(cell).textAlign), 'right')
     t.strictSame(faults, [])
@@ -41,10 +41,10 @@ t.test('Search', { skip }, async t => {
     await page.getByLabel('SPL').fill('process_name="sh"\n| stast count BY pod_name')
     await page.locator('.spl-problem').waitFor()
 
-    t.strictSame(await page.locator('.spl-colours .spl-command').allInnerTexts(), ['stast'])
-    t.strictSame(await page.locator('.spl-colours .spl-wrong').allInnerTexts(), ['stast'])
+    await showsAll(t, page.locator('.spl-colours .spl-command'), ['stast'])
+    await showsAll(t, page.locator('.spl-colours .spl-wrong'), ['stast'])
     t.equal(await page.locator('.spl-problem pre').textContent(), '| stast count BY pod_name\n  ^')
-    t.match(await page.locator('.spl-problem p').innerText(), 'Line 2, column 3: The command "stast" isn\'t supported; the nearest name that is: "stats"')
+    await shows(t, page.locator('.spl-problem p'), 'Line 2, column 3: The command "stast" isn\'t supported; the nearest name that is: "stats"')
     const [above, below] = [await page.locator('.spl-colours').boundingBox(), await page.getByLabel('SPL').boundingBox()]
     t.strictSame([above?.x, above?.y, above?.width, above?.height], [below?.x, below?.y, below?.width, below?.height], 'the colours lie on the text')
     await shoot(page, 'search-error-light-1280')
@@ -88,14 +88,14 @@ t.test('Search', { skip }, async t => {
     const { page, context, faults } = await open(`/search?${new URLSearchParams({ search: 'node_name=* | stats count BY node_name' })}`)
     await page.getByRole('region', { name: 'Rows' }).waitFor()
     await page.getByText('<script>alert(2)</script>').waitFor()
-    t.equal(await page.locator('main img, main script').count(), 0)
-    t.equal(await page.locator('.unseen[title="U+202E"]').count(), 1, 'what turns the direction of writing is shown')
+    await counts(t, page.locator('main img, main script'), 0)
+    await counts(t, page.locator('.unseen[title="U+202E"]'), 1, 'what turns the direction of writing is shown')
     t.strictSame(faults, [])
     await context.close()
 
     const link = await open(`/search?${new URLSearchParams({ search: `"${HOSTILE}`, view: HOSTILE, earliest: HOSTILE })}`)
     await link.page.locator('.error-state, .spl-problem').first().waitFor()
-    t.equal(await link.page.locator('main img, main script').count(), 0)
+    await counts(t, link.page.locator('main img, main script'), 0)
     t.strictSame(link.faults, [])
     await link.context.close()
   })
@@ -134,7 +134,7 @@ t.test('Search', { skip }, async t => {
     await page.getByLabel('SPL').press('Control+Enter')
     await page.getByRole('button', { name: 'Run it as a job, with progress' }).click()
     await page.getByRole('region', { name: 'Rows' }).waitFor()
-    t.match(await page.getByRole('region', { name: 'Rows' }).innerText(), /count\s+2\d\d/)
+    await shows(t, page.getByRole('region', { name: 'Rows' }), /count\s+2\d\d/)
     await watch.until(() => watch.api<{ items: unknown[] }>('/search/jobs'), ({ items }) => items.length === 0)
     t.strictSame(faults, [])
     await context.close()

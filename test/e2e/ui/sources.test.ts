@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { VIEWER_KEY } from '../../fixtures/app.js'
-import { LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(600_000) // a browser on a machine that may be busy
@@ -26,16 +26,16 @@ t.test('Sources', { skip }, async t => {
     const { page, context, faults } = await open('/sources')
     await settle(page)
     const rows = page.getByRole('region', { name: 'Sources' }).locator('tbody tr')
-    t.match(await rows.first().innerText(), /node-that-went-away[^]*silent/)
-    t.match(await rows.filter({ hasText: 'node-that-loses' }).innerText(), /sends[^]*45 s \/ 45 s \/ 45 s[^]*12/)
-    t.match(await rows.filter({ hasText: '<img src=x onerror=alert(1)>U+202E' }).count(), 1)
+    await shows(t, rows.first(), /node-that-went-away[^]*silent/)
+    await shows(t, rows.filter({ hasText: 'node-that-loses' }), /sends[^]*45 s \/ 45 s \/ 45 s[^]*12/)
+    await counts(t, rows.filter({ hasText: '<img src=x onerror=alert(1)>U+202E' }), 1)
 
-    t.match(await page.getByRole('region', { name: 'Routing' }).last().innerText(), /from-elsewhere[^]*alert[^]*cisco:isovalent[^]*the configuration: routes[^]*process_exec[^]*cisco:isovalent:processExec[^]*built in/)
+    await shows(t, page.getByRole('region', { name: 'Routing' }).last(), /from-elsewhere[^]*alert[^]*cisco:isovalent[^]*the configuration: routes[^]*process_exec[^]*cisco:isovalent:processExec[^]*built in/)
 
     await page.getByLabel('State').selectOption('silent')
     await page.waitForURL(url => url.searchParams.get('silent') === 'true')
     await settle(page)
-    t.equal(await rows.count(), 1)
+    await counts(t, rows, 1)
     await page.getByLabel('Node').fill('no-such-node')
     await page.getByText('No source is like that').waitFor()
     t.strictSame(faults, [])
@@ -46,8 +46,8 @@ t.test('Sources', { skip }, async t => {
     const { page, context, faults } = await open('/sources')
     await settle(page)
     const tokens = page.getByRole('region', { name: 'HEC tokens' }).last()
-    t.match(await tokens.locator('tr', { hasText: 'test' }).innerText(), /the configuration: hec\.tokens/)
-    t.equal(await page.getByRole('button', { name: 'Remove test' }).count(), 0)
+    await shows(t, tokens.locator('tr', { hasText: 'test' }), /the configuration: hec\.tokens/)
+    await counts(t, page.getByRole('button', { name: 'Remove test' }), 0)
 
     await page.keyboard.press('n')
     await page.getByLabel('Name, such as').fill('from-the-page')
@@ -63,7 +63,7 @@ t.test('Sources', { skip }, async t => {
     const { stdout } = await promisify(execFile)('sh', ['-c', `${curl} -sS`])
     t.match(JSON.parse(stdout), { code: 0 }, 'and it works as it stands')
     await page.getByLabel('OpenTelemetry').check({ force: true })
-    t.match(await page.getByRole('region', { name: /^Configuration of the Collector/ }).last().innerText(), `token: ${secret}`)
+    await shows(t, page.getByRole('region', { name: /^Configuration of the Collector/ }).last(), `token: ${secret}`)
     t.match(page.url(), /forwarder=otel/)
 
     await page.getByRole('button', { name: 'Disable from-the-page' }).click()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Finding, PageOf, Suppression } from '../../../src/ui/page/api-types.js'
 import { VIEWER_KEY } from '../../fixtures/app.js'
-import { ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, startWatch } from '../../fixtures/browser.js'
+import { counts, ESCAPE, LOOKS, openBrowser, seriousFaults, settle, shoot, shows, startWatch } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(900_000) // a browser on a machine that may be busy
@@ -32,8 +32,8 @@ t.test('Suppressions', { skip }, async t => {
 
     await dialog.getByLabel(/^Condition/).fill('pod_name="*"')
     await dialog.getByText(/it would have hidden [1-9]/).waitFor()
-    t.match(await dialog.getByRole('region', { name: 'Preview' }).innerText(), /1 of them was a true positive/)
-    t.match(await dialog.locator('.preview li').first().innerText(), /^true positive/)
+    await shows(t, dialog.getByRole('region', { name: 'Preview' }), /1 of them was a true positive/)
+    await shows(t, dialog.locator('.preview li').first(), /^true positive/)
     t.strictSame((await kept()).items, [], 'nothing is saved yet')
     await shoot(page, 'suppression-preview-light-1280')
     await dialog.getByLabel('Reason').fill(HOSTILE)
@@ -44,8 +44,8 @@ t.test('Suppressions', { skip }, async t => {
     const { items: [made] } = await kept()
     t.match(made, { condition: 'pod_name="*"', reason: HOSTILE, detection: ESCAPE, owner: 'ada', state: 'active' })
     t.equal(new URL(page.url()).searchParams.get('id'), made!.id)
-    t.ok((await page.locator('main').innerText()).includes('<img src=x onerror=alert(1)>U+202E'), 'hostile text is text')
-    t.equal(await page.locator('main img, main script').count(), 0)
+    await shows(t, page.locator('main'), '<img src=x onerror=alert(1)>U+202E', 'hostile text is text')
+    await counts(t, page.locator('main img, main script'), 0)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -65,7 +65,7 @@ t.test('Suppressions', { skip }, async t => {
     await dialog.getByLabel('For').selectOption('7')
     await dialog.getByRole('button', { name: 'Save' }).click()
     await one.locator('.history ins').filter({ hasText: 'a scanner of ours' }).waitFor()
-    t.match(await one.locator('.history').innerText(), /expires at/)
+    await shows(t, one.locator('.history'), /expires at/)
     await page.keyboard.press('d')
     await one.locator('h2').getByText('disabled').waitFor()
     await one.locator('.history li').nth(2).waitFor()
@@ -116,7 +116,7 @@ t.test('Suppressions', { skip }, async t => {
     const { items: [made] } = await kept()
     const viewer = await open(`/suppressions?id=${made!.id}`, { key: VIEWER_KEY })
     await settle(viewer.page)
-    for (const name of [/^New/, /^Change/, /^Disable/, /^Delete/]) t.equal(await viewer.page.getByRole('button', { name }).count(), 0, String(name))
+    for (const name of [/^New/, /^Change/, /^Disable/, /^Delete/]) await counts(t, viewer.page.getByRole('button', { name }), 0, String(name))
     await viewer.context.close()
 
     const { page, context, faults } = await open(`/suppressions?id=${made!.id}`)
@@ -126,7 +126,7 @@ t.test('Suppressions', { skip }, async t => {
     await page.getByLabel('State').selectOption('deleted')
     await page.locator('td.col-condition a').waitFor()
     await page.getByText('deleted it').waitFor()
-    t.equal(await page.getByRole('button', { name: 'Change' }).count(), 0)
+    await counts(t, page.getByRole('button', { name: 'Change' }), 0)
     t.strictSame((await kept()).items, [])
     t.strictSame(faults, [])
     await context.close()

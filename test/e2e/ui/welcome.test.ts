@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { TOKEN, VIEWER_KEY } from '../../fixtures/app.js'
-import { LOOKS, openBrowser, openEmptyWatch, seriousFaults, settle, shoot } from '../../fixtures/browser.js'
+import { counts, LOOKS, openBrowser, openEmptyWatch, seriousFaults, settle, shoot, shows } from '../../fixtures/browser.js'
 import { withoutChromium } from '../../fixtures/clients.js'
 
 t.setTimeout(600_000) // a browser on a machine that may be busy
@@ -28,11 +28,11 @@ t.test('The welcome of the first start', { skip }, async t => {
   await t.test('gives way by itself when the first event has come, by the line that it shows', async t => {
     const { page, context, faults } = await open('/', { key: VIEWER_KEY })
     const curl = await page.getByRole('region', { name: 'An event by hand' }).last().innerText()
-    t.equal(await page.getByRole('button', { name: 'Send the sample' }).count(), 0, 'a viewer may not')
+    await counts(t, page.getByRole('button', { name: 'Send the sample' }), 0, 'a viewer may not')
     const { stdout } = await promisify(execFile)('sh', ['-c', `${curl} -sS`], { env: { ...process.env, HEC_TOKEN: TOKEN } })
     t.match(JSON.parse(stdout), { code: 0 })
     await page.locator('.answer').waitFor()
-    t.equal(await page.getByText('Waiting for the first event').count(), 0)
+    await counts(t, page.getByText('Waiting for the first event'), 0)
     t.strictSame(faults, [])
     await context.close()
   })
@@ -48,7 +48,7 @@ t.test('The sample of the first start', { skip }, async t => {
     await page.keyboard.press('s')
     await page.waitForURL(/\/findings\/[^/]+$/)
     await settle(page)
-    t.match(await page.locator('main').innerText(), /on cluster hecate-sample/)
+    await shows(t, page.locator('main'), /on cluster hecate-sample/)
     await shoot(page, 'welcome-sample-light-1280')
     t.match(await watch.api('/findings'), { items: [{ result: { cluster_name: 'hecate-sample' } }] })
     await page.goto('/')
