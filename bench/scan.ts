@@ -33,7 +33,7 @@ export async function measureScan ({ dir, events, startUs, spanUs, arrivalUs }: 
   closeSync(file)
 
   const options = storeOptions(join(dir, 'scan'))
-  const store = await openSqliteEvents({ ...options, durability: 'normal' })
+  const store = await openSqliteEvents({ ...options, durability: 'normal', resendWindowUs: 0 })
   const startMs = performance.now()
   const { stored } = await appendLogFile(store, path, {
     defaults: { host: 'bench', source: path, sourcetype: 'cisco:isovalent', index: 'main' },

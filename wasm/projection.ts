@@ -51,10 +51,10 @@ export function outputEnd (): usize { return out }
 
 /**
  * Reads objects from `start` of the input on, with white space between them or none, up to something that is no object, or not sure to be one, or up to one of the
- * bounds. Gives how many it read; where they are stands in SPANS. `length` bytes of the input are the body's; zeros behind them end whatever is not whole.
- * An object is deeper than `depth` where a value lies in more objects and arrays, itself among them.
+ * bounds. Gives how many it read; where they are stands in SPANS. `length` bytes of the input are the body's; zeros behind them end whatever is not whole. `node`
+ * says what is wanted of an object. It is deeper than `depth` where a value lies in more objects and arrays, itself among them.
  */
-export function project (start: usize, length: usize, depth: i32): i32 {
+export function project (start: usize, length: usize, depth: i32, node: usize): i32 {
   memory.fill(INPUT + length, 0, 64)
   maxDepth = depth
   out = OUTPUT
@@ -66,7 +66,7 @@ export function project (start: usize, length: usize, depth: i32): i32 {
     if (load<u8>(at) !== OPEN_BRACE) break
     const mark = out
     if (count > 0) store<u8>(out++, COMMA)
-    const end = projectObject(at, TREE, 1)
+    const end = projectObject(at, node, 1)
     if (end === NOWHERE) {
       out = mark
       break

@@ -313,7 +313,7 @@ function intOf (json: unknown): number | null {
 }
 
 function timeOf (json: unknown): number | null {
-  return typeof json === 'string' ? ownTime(null, json) : null
+  return typeof json === 'string' ? ownTime(null, () => json) : null
 }
 
 function objectOf (json: unknown): Json | null {

@@ -3,7 +3,7 @@ import type { Projector } from './projection.js'
 import { scanEnvelope, scanHead } from './scan.js'
 import type { ByteSpan, EnvelopeSpan } from './scan.js'
 import { openEnvelopes, parseEnvelope, textOf } from './split.js'
-import type { ParsedEnvelope } from './split.js'
+import type { ParsedObject } from './split.js'
 import { parseTime } from './time.js'
 
 /** HEC's codes for a faulty object (hec.md section 3); their texts and statuses are in `hec/reply.ts`. */
@@ -19,6 +19,7 @@ export interface Fault { readonly code: FaultCode, readonly number: number }
 export interface ParsedEvent extends Metadata {
   /** Null where nothing of the request says it. */
   readonly timeUs: number | null
+  /** Of a line its text, or the object that it is the JSON of. */
   readonly event: unknown
   raw (): string
   /** Indexed fields; empty without. Keys come from the sender: own keys only. */
@@ -37,13 +38,13 @@ export interface BodyRules {
   readonly allowedIndexes: ReadonlySet<string> | null
   readonly existingIndexes: ReadonlySet<string>
   readonly maxEventBytes: number
+  /** Leaves out of events what nobody asks for; null: all is read. */
+  readonly projector: Projector | null
 }
 
 export interface EnvelopeRules extends BodyRules {
   /** keep: an unknown key is counted and the event stored. splunk: reading ends there without an error (hec.md 4.3). */
   readonly compatibility: 'keep' | 'splunk'
-  /** Leaves out of events what nobody asks for; null: all is read. */
-  readonly projector: Projector | null
 }
 
 export interface BodyOutcome {
@@ -69,7 +70,7 @@ export function parseBody (body: Uint8Array, rules: EnvelopeRules, take: (event:
     const item = envelopes.next()
     if (item === null) return done(null)
     if (item === 'faulty') return done({ code: 6, number: position })
-    const unknown = countUnknown(item.envelope)
+    const unknown = countUnknown(item.object)
     unknownKeys += unknown
     if (unknown > 0 && rules.compatibility === 'splunk') return done(null)
     const outcome = readEnvelope(body, item, rules)
@@ -88,13 +89,13 @@ export function isEnvelope (body: Uint8Array, span: EnvelopeSpan): boolean {
   return envelope !== null && countUnknown(envelope) === 0
 }
 
-function countUnknown (envelope: ParsedEnvelope['envelope']): number {
+function countUnknown (envelope: ParsedObject['object']): number {
   let count = 0
   for (const key of Object.keys(envelope)) if (!KNOWN_KEYS.has(key)) count++
   return count
 }
 
-function readEnvelope (body: Uint8Array, { envelope, start, end }: ParsedEnvelope, rules: EnvelopeRules): ParsedEvent | FaultCode | 'skip' {
+function readEnvelope (body: Uint8Array, { object: envelope, start, end }: ParsedObject, rules: EnvelopeRules): ParsedEvent | FaultCode | 'skip' {
   const spanOf = () => scanEnvelope(body, start)! // for what is seldom asked for
   if (isTooLarge({ start, end }, rules)) {
     const span = spanOf()

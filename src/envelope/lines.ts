@@ -1,9 +1,14 @@
 import type { BodyOutcome, BodyRules, Fault, ParsedEvent } from './envelope.js'
 import { isIndexAllowed, isTooLarge, NO_FIELDS } from './envelope.js'
-import { textOf } from './split.js'
+import type { Projector } from './projection.js'
+import type { ByteSpan } from './scan.js'
+import { skipSpace } from './scan.js'
+import type { ParsedObject } from './split.js'
+import { MAX_REFUSALS, textOf } from './split.js'
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
+const OPEN_BRACE = 0x7b
 
 /**
  * Reads the body of `/raw` and hands over one event per line, until the first fault. Lines end with a run of CR and LF, the last
@@ -12,6 +17,7 @@ const CARRIAGE_RETURN = 0x0d
 export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: ParsedEvent) => void): BodyOutcome {
   const done = (fault: Fault | null): BodyOutcome => ({ fault, unknownKeys: 0, skipped: 0 })
   const ends = openLineEnds(body)
+  const objectOf = rules.projector === null ? () => null : openLineObjects(body, rules.projector)
   const { host, source, sourcetype, index } = rules.defaults
   let position = 0
   for (let start = 0; start < body.length;) {
@@ -21,13 +27,43 @@ export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: Pa
     start = end + 1
     if (end === item.start) continue
     if (isTooLarge(item, rules)) return done({ code: 6, number: position })
-    const text = textOf(body, item)
-    if (text.trim() === '') continue
+    const object = objectOf(item)
+    const text = object === null ? textOf(body, item) : ''
+    if (object === null && text.trim() === '') continue
     if (!isIndexAllowed(index, rules)) return done({ code: 7, number: position + 1 }) // from one, as of an envelope
-    take({ host, source, sourcetype, index, timeUs: rules.timeUs, event: text, raw: () => text, fields: NO_FIELDS, item })
+    take({ host, source, sourcetype, index, timeUs: rules.timeUs, event: object ?? text, raw: () => object === null ? text : textOf(body, item), fields: NO_FIELDS, item })
     position++
   }
   return done(null)
+}
+
+/** Gives what is wanted of the object that a line is the JSON of, with nothing but white space beside it; null where it is none, or not sure to be. Lines come in their order. */
+function openLineObjects (body: Uint8Array, projector: Projector): (line: ByteSpan) => ParsedObject['object'] | null {
+  const projection = projector(body, 'events')
+  let objects: readonly ParsedObject[] = []
+  let place = 0
+  let refusals = 0
+
+  /** The object that begins at `at`. */
+  function objectAt (at: number): ParsedObject | null {
+    while (place < objects.length && objects[place]!.start < at) place++ // on a line with others
+    if (place === objects.length) {
+      if (refusals === MAX_REFUSALS) return null
+      objects = projection.read(at)
+      place = 0
+    }
+    const object = objects[place]
+    return object?.start === at ? object : null
+  }
+
+  return ({ start, end }) => {
+    const at = skipSpace(body, start, end)
+    if (at === end || body[at] !== OPEN_BRACE) return null
+    const found = objectAt(at)
+    if (found !== null && found.end <= end && skipSpace(body, found.end, end) === end) return found.object
+    refusals++
+    return null
+  }
 }
 
 /** Reads a stored line again, as `readStored` does an envelope. */

@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer'
 import type { KeyTree } from '../json.js'
 import { MAX_JSON_DEPTH } from '../event.js'
 import { PROJECTION_WASM } from './projection-wasm.js'
-import type { ParsedEnvelope } from './split.js'
+import type { ParsedObject } from './split.js'
 
 /** What wasm/projection.ts exports. Places are in its memory. */
 interface ProjectionExports {
@@ -14,7 +14,7 @@ interface ProjectionExports {
   readonly inputBytes: { readonly value: number }
   readonly outputAt: { readonly value: number }
   outputEnd (): number
-  project (start: number, length: number, depth: number): number
+  project (start: number, length: number, depth: number, node: number): number
 }
 
 /** Of the standard, as much as is used here: Node's types don't have it. */
@@ -32,18 +32,18 @@ const SLOT_BYTES = 12
 /** Keys are compared sixteen bytes at a time. */
 const KEY_PAD_BYTES = 16
 
-/** Reads the envelopes of one body. */
+/** Reads the objects of one body. */
 export interface Projection {
-  /** Some of the envelopes from `at` on, one behind the other; none where none is there, or none that it is sure of. */
-  read (at: number): readonly ParsedEnvelope[]
+  /** Some of the objects from `at` on, one behind the other; none where none is there, or none that it is sure of. */
+  read (at: number): readonly ParsedObject[]
 }
 
-/** Opens bodies; only the last one that was opened is read. */
-export type Projector = (body: Uint8Array) => Projection
+/** Opens bodies, of envelopes or of bare events. They can be read by turns. */
+export type Projector = (body: Uint8Array, holds: 'envelopes' | 'events') => Projection
 
 /**
- * Reads envelopes of which only those members of an `event` that is an object are needed that a tree names; all else of an envelope is given as it is. Whether
- * an envelope is JSON, and what is given of it, is as JSON.parse has it, at a third of its price: most of an event need not become objects and strings. Null
+ * Reads objects of which only those members of an event are needed that a tree names. An envelope is given with all else, and with an `event` that is no object. Whether
+ * an object is JSON, and what is given of it, is as JSON.parse has it, at a third of its price: most of an event need not become objects and strings. Null
  * where the tree has keys that can't be told by their bytes, or too many.
  */
 export function openProjector (eventKeys: KeyTree): Projector | null {
@@ -51,7 +51,8 @@ export function openProjector (eventKeys: KeyTree): Projector | null {
   const wasm = exports as ProjectionExports
   const { spansAt: { value: spansAt }, inputAt: { value: inputAt }, inputBytes: { value: inputBytes }, outputAt: { value: outputAt } } = wasm
   const memory = Buffer.from(wasm.memory.buffer)
-  if (!writeTree(memory, wasm, eventKeys)) return null
+  const nodes = writeTree(memory, wasm, eventKeys)
+  if (nodes === null) return null
   const spans = new Uint32Array(wasm.memory.buffer, spansAt)
   let owner: Projection | null = null
 
@@ -59,7 +60,8 @@ export function openProjector (eventKeys: KeyTree): Projector | null {
     return isAscii(memory.subarray(start, end)) ? memory.toString('latin1', start, end) : decoder.decode(memory.subarray(start, end))
   }
 
-  return body => {
+  return (body, holds) => {
+    const node = nodes[holds]
     /** The part of the body that is in the memory. */
     let windowStart = 0
     let windowEnd = 0
@@ -75,14 +77,14 @@ export function openProjector (eventKeys: KeyTree): Projector | null {
         const isLoaded = owner === projection && at >= windowStart && at < windowEnd
         if (!isLoaded) load(at)
         owner = projection
-        let count = wasm.project(at - windowStart, windowEnd - windowStart, MAX_JSON_DEPTH)
+        let count = wasm.project(at - windowStart, windowEnd - windowStart, MAX_JSON_DEPTH, node)
         if (count === 0 && isLoaded && windowEnd < body.length) { // it may end behind the window
           load(at)
-          count = wasm.project(0, windowEnd - windowStart, MAX_JSON_DEPTH)
+          count = wasm.project(0, windowEnd - windowStart, MAX_JSON_DEPTH, node)
         }
         if (count === 0) return []
-        const envelopes = JSON.parse(textOf(outputAt, wasm.outputEnd())) as ParsedEnvelope['envelope'][]
-        return envelopes.map((envelope, i) => ({ start: windowStart + spans[i * 2]!, end: windowStart + spans[i * 2 + 1]!, envelope }))
+        const objects = JSON.parse(textOf(outputAt, wasm.outputEnd())) as ParsedObject['object'][]
+        return objects.map((object, i) => ({ start: windowStart + spans[i * 2]!, end: windowStart + spans[i * 2 + 1]!, object }))
       },
     }
     return projection
@@ -91,8 +93,8 @@ export function openProjector (eventKeys: KeyTree): Projector | null {
 
 const decoder = new TextDecoder()
 
-/** Writes the tree below a node of the envelope, which keeps all its keys. Says whether it could. */
-function writeTree (memory: Buffer, { treeAt, treeEnd }: ProjectionExports, eventKeys: KeyTree): boolean {
+/** Writes the tree, and a node of the envelope above it, which keeps all its keys. Gives the places of both roots; null where it couldn't. */
+function writeTree (memory: Buffer, { treeAt, treeEnd }: ProjectionExports, eventKeys: KeyTree): { readonly envelopes: number, readonly events: number } | null {
   let top = treeAt.value
 
   /** A place of its own for so many bytes; null where there is no more room. */
@@ -102,8 +104,8 @@ function writeTree (memory: Buffer, { treeAt, treeEnd }: ProjectionExports, even
     return top <= treeEnd.value ? at : null
   }
 
-  /** The place of the node; null where the tree can't be written. */
-  function writeNode (keys: KeyTree, kept: 'all' | 'named'): number | null {
+  /** The place of the node; null where the tree can't be written. A place as what is wanted of a key is that of its node. */
+  function writeNode (keys: ReadonlyMap<string, KeyTree | 'whole' | number>, kept: 'all' | 'named'): number | null {
     let slots = 4
     while (slots < keys.size * 2) slots *= 2 // one is empty, where looking ends
     const node = take(NODE_BYTES + slots * SLOT_BYTES)
@@ -114,7 +116,7 @@ function writeTree (memory: Buffer, { treeAt, treeEnd }: ProjectionExports, even
       const keyAt = PLAIN_KEY.test(key) ? take(key.length + KEY_PAD_BYTES) : null
       if (keyAt === null) return null
       memory.write(key, keyAt, 'latin1')
-      const says = wanted === 'whole' ? WHOLE : writeNode(wanted, 'named')
+      const says = wanted === 'whole' ? WHOLE : typeof wanted === 'number' ? wanted : writeNode(wanted, 'named')
       if (says === null) return null
       let slot = slotOf(key) & (slots - 1)
       while (memory.readUInt32LE(slotAt(node, slot) + 8) !== 0) slot = (slot + 1) & (slots - 1)
@@ -125,7 +127,9 @@ function writeTree (memory: Buffer, { treeAt, treeEnd }: ProjectionExports, even
     return node
   }
 
-  return writeNode(new Map([['event', eventKeys]]), 'all') !== null
+  const events = writeNode(eventKeys, 'named')
+  const envelopes = events === null ? null : writeNode(new Map([['event', events]]), 'all')
+  return events === null || envelopes === null ? null : { envelopes, events }
 }
 
 const slotAt = (node: number, slot: number) => node + NODE_BYTES + slot * SLOT_BYTES

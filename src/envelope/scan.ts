@@ -105,9 +105,9 @@ function scanMembers (body: Uint8Array, start: number, part: 'head' | 'whole'): 
   }
 }
 
-/** The offset of the first byte from `at` on that is no white space. */
-export function skipSpace (body: Uint8Array, at: number): number {
-  while (at < body.length && isJsonSpace(body[at]!)) at++
+/** The offset of the first byte from `at` on that is no white space; `end` where all before it is. */
+export function skipSpace (body: Uint8Array, at: number, end = body.length): number {
+  while (at < end && isJsonSpace(body[at]!)) at++
   return at
 }
 

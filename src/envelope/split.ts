@@ -3,8 +3,8 @@ import type { Projector } from './projection.js'
 import type { ByteSpan } from './scan.js'
 import { isJsonSpace, openScanner, skipSpace } from './scan.js'
 
-/** An envelope of a body, parsed; of its `event` there may be no more than a projector was asked for. */
-export interface ParsedEnvelope extends ByteSpan { readonly envelope: Readonly<Record<string, unknown>> }
+/** A JSON object of a body, an envelope or an event, parsed; of an event there may be no more than a projector was asked for. */
+export interface ParsedObject extends ByteSpan { readonly object: Readonly<Record<string, unknown>> }
 
 const OPEN_BRACE = 0x7b
 
@@ -18,8 +18,8 @@ const MAX_SINGLE_BYTES = 1 << 16
 const MAX_GUESS_BYTES = 1 << 20
 const MAX_WRONG_GUESSES = 8
 
-/** A body with as many envelopes that can't be projected is read without: each costs a look at what comes behind it. */
-const MAX_REFUSALS = 8
+/** A body with as many objects that can't be projected is read without: each costs a look at what comes behind it. */
+export const MAX_REFUSALS = 8
 
 const decoder = new TextDecoder()
 
@@ -33,7 +33,7 @@ export function textOf (body: Uint8Array, { start, end }: ByteSpan): string {
  * one is guessed: before the next bytes that are between the first two. JSON.parse proves a guess, since no object is the beginning of another one; where it
  * is wrong, the bytes are scanned. Scanning takes half as long as parsing, guessing next to nothing. Where there is a projector all this is for what it isn't sure of.
  */
-export function openEnvelopes (body: Uint8Array, projector: Projector | null = null): { next: () => ParsedEnvelope | null | 'faulty' } {
+export function openEnvelopes (body: Uint8Array, projector: Projector | null = null): { next: () => ParsedObject | null | 'faulty' } {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   const bodyEnd = trimEnd(body)
   let at = 0
@@ -44,13 +44,13 @@ export function openEnvelopes (body: Uint8Array, projector: Projector | null = n
 
   let wrongGuesses = 0
 
-  const projection = projector?.(body)
-  let projected: readonly ParsedEnvelope[] = []
+  const projection = projector?.(body, 'envelopes')
+  let projected: readonly ParsedObject[] = []
   /** Of the next one that was projected. */
   let place = 0
   let refusals = 0
 
-  function project (): ParsedEnvelope | null {
+  function project (): ParsedObject | null {
     if (place === projected.length) {
       if (projection === undefined || refusals === MAX_REFUSALS) return null
       projected = projection.read(at)
@@ -75,23 +75,23 @@ export function openEnvelopes (body: Uint8Array, projector: Projector | null = n
     return bodyEnd
   }
 
-  function guess (): ParsedEnvelope | null {
+  function guess (): ParsedObject | null {
     if (wrongGuesses >= MAX_WRONG_GUESSES) return null
     const end = guessEnd()
     if (end === null) return null
     const text = end - at > MAX_GUESS_BYTES ? null : textOf(body, { start: at, end })
-    const envelope = text !== null && isShallow(text) ? parseEnvelope(text) : null
-    if (envelope === null) wrongGuesses++
-    return envelope === null ? null : { start: at, end, envelope }
+    const object = text !== null && isShallow(text) ? parseEnvelope(text) : null
+    if (object === null) wrongGuesses++
+    return object === null ? null : { start: at, end, object }
   }
 
-  function scan (): ParsedEnvelope | null | 'faulty' {
+  function scan (): ParsedObject | null | 'faulty' {
     scanner ??= openScanner(body, at)
     const span = scanner.next()
     if (span === null || span === 'faulty') return span
     const { start, end } = span
-    const envelope = parseEnvelope(textOf(body, span))
-    return envelope === null ? 'faulty' : { start, end, envelope }
+    const object = parseEnvelope(textOf(body, span))
+    return object === null ? 'faulty' : { start, end, object }
   }
 
   return {

@@ -15,7 +15,7 @@ const EPOCH_MILLISECONDS = /^\s*(\d{13})(?!\d)/
  * member, by a date and time of ISO 8601 in its first 128 characters or epoch seconds or milliseconds at its beginning. Without
  * a zone it is UTC. Null where it says nothing; times before 1970, and those that no search finds, are none.
  */
-export function ownTime (payload: object | null, raw: string): number | null {
+export function ownTime (payload: object | null, raw: () => string): number | null {
   if (payload !== null) {
     for (const name of TIME_MEMBERS) {
       const value = Object.hasOwn(payload, name) ? (payload as Record<string, unknown>)[name] : undefined
@@ -24,7 +24,7 @@ export function ownTime (payload: object | null, raw: string): number | null {
       if (timeUs !== null) return timeUs
     }
   }
-  return parseOwnTime(raw.slice(0, LOOK_AHEAD))
+  return parseOwnTime(raw().slice(0, LOOK_AHEAD))
 }
 
 function parseOwnTime (text: string): number | null {

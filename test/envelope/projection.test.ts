@@ -5,11 +5,13 @@ import t from 'tap'
 import { openGenerator } from '../../bench/generator.js'
 import type { Projector } from '../../src/envelope/projection.js'
 import { openProjector } from '../../src/envelope/projection.js'
-import type { ParsedEnvelope } from '../../src/envelope/split.js'
+import type { ParsedObject } from '../../src/envelope/split.js'
+import { parseLines } from '../../src/envelope/lines.js'
 import { openEnvelopes } from '../../src/envelope/split.js'
 import { BUILT_IN_TABLES } from '../../src/fields/field-tables.js'
 import { neededKeys } from '../../src/fields/needed-keys.js'
 import type { KeyTree } from '../../src/json.js'
+import { parseJsonObject } from '../../src/json.js'
 import { resourcePath } from '../../src/resource.js'
 import { COLUMN_FIELDS } from '../../src/store/sqlite/columns.js'
 import { wanted } from '../fixtures/key-tree.js'
@@ -24,11 +26,11 @@ const KEYS: KeyTree = new Map<string, KeyTree | 'whole'>([
 ])
 const NEEDED = neededKeys(BUILT_IN_TABLES, COLUMN_FIELDS)!
 
-type Split = readonly (ParsedEnvelope | 'faulty')[]
+type Split = readonly (ParsedObject | 'faulty')[]
 
 function split (body: Uint8Array, projector: Projector | null): Split {
   const envelopes = openEnvelopes(body, projector)
-  const found: (ParsedEnvelope | 'faulty')[] = []
+  const found: (ParsedObject | 'faulty')[] = []
   for (let next = envelopes.next(); next !== null; next = envelopes.next()) {
     found.push(next)
     if (next === 'faulty') break
@@ -38,7 +40,7 @@ function split (body: Uint8Array, projector: Projector | null): Split {
 
 /** Of an envelope that the projector left to others the whole event is there. */
 function leaveOut (found: Split, keys: KeyTree): Split {
-  return found.map(one => one === 'faulty' ? one : { ...one, envelope: Object.fromEntries(Object.entries(one.envelope).map(([key, value]) => [key, key === 'event' ? wanted(value, keys) : value])) })
+  return found.map(one => one === 'faulty' ? one : { ...one, object: Object.fromEntries(Object.entries(one.object).map(([key, value]) => [key, key === 'event' ? wanted(value, keys) : value])) })
 }
 
 const PROJECTORS = new Map([KEYS, NEEDED].map(keys => [keys, openProjector(keys)!]))
@@ -85,9 +87,39 @@ t.test('what is projected is what JSON.parse reads, but for members that nobody 
     const body = new Uint8Array(Buffer.from(isArray ? `[${text}]` : text))
 
     assertSame(body, KEYS)
-    projected += PROJECTORS.get(KEYS)!(body).read(0).length
+    projected += PROJECTORS.get(KEYS)!(body, 'envelopes').read(0).length
   }), { numRuns: 4_000 })
   t.ok(projected > 2_000, `${projected} envelopes were projected`)
+})
+
+/** The events of a body of lines: where each is, its text, and what is wanted of the object that it is the JSON of. */
+function readLines (body: Uint8Array, projector: Projector | null) {
+  const found: unknown[] = []
+  let projected = 0
+  const defaults = { host: 'h', source: 's', sourcetype: 'st', index: 'main' }
+  parseLines(body, { defaults, timeUs: null, allowedIndexes: null, existingIndexes: new Set(['main']), maxEventBytes: 1 << 20, projector }, ({ item, event, raw }) => {
+    if (typeof event === 'object') projected++
+    const payload = typeof event === 'string' ? parseJsonObject(event) : event
+    found.push({ item, raw: raw(), payload: Array.isArray(payload) ? payload : wanted(payload, KEYS) })
+  })
+  return { found, projected }
+}
+
+t.test('of lines that are JSON objects the same is projected, and no more than one of a line', async t => {
+  const line = fc.oneof({ weight: 4, arbitrary: value }, { weight: 12, arbitrary: value.map(member => `{"a":${member}}`) }, fc.constantFrom('text', '{"a":1}{"a":2}', '{"a":1', '"b":2}', '{"a":1} x', '  {"a":1}\t', '\u00a0{"a":1}', '\ufeff{"a":1}', '{"a":1}\u00a0', ' ', ''))
+  const end = fc.constantFrom('\n', '\n', '\r\n', '\r', '\n\n', '\n \n')
+  let projected = 0
+  fc.assert(fc.property(fc.array(fc.tuple(line, end), { maxLength: 30 }), lines => {
+    const body = new Uint8Array(Buffer.from(lines.flat().join('')))
+    const read = readLines(body, PROJECTORS.get(KEYS)!)
+
+    assert.deepStrictEqual(read.found, readLines(body, null).found)
+    projected += read.projected
+  }), { numRuns: 4_000 })
+  t.ok(projected > 5_000, `${projected} lines were projected`)
+
+  const refused = `${'{"a":1}{"a":2}\n'.repeat(20)}{"a":3}\n`
+  t.strictSame(readLines(new Uint8Array(Buffer.from(refused)), PROJECTORS.get(KEYS)!).found, readLines(new Uint8Array(Buffer.from(refused)), null).found)
 })
 
 t.test('bytes that an event should not have change nothing but what they change for JSON.parse', async () => {
@@ -109,7 +141,7 @@ t.test('bytes that an event should not have change nothing but what they change 
 
 t.test('events as they are sent are all projected, and little is left of them', async t => {
   const body = new Uint8Array(openGenerator({ seed: 6, startUs: Date.UTC(2026, 0, 1) * 1_000, stepUs: 100 }).body(500))
-  const projection = openProjector(NEEDED)!(body)
+  const projection = openProjector(NEEDED)!(body, 'envelopes')
   let count = 0
   for (let at = 0, batch = projection.read(0); batch.length > 0; batch = projection.read(at)) {
     count += batch.length
@@ -139,11 +171,11 @@ t.test('depth, length and number of what is projected have bounds, and what is b
 
 t.test('one projector reads one body after the other, also where the one before was left in the middle', async t => {
   const projector = openProjector(KEYS)!
-  const first = projector(new Uint8Array(Buffer.from('{"event":{"a":1,"b":2}}{"event":{"a":3}} 7')))
+  const first = projector(new Uint8Array(Buffer.from('{"event":{"a":1,"b":2}}{"event":{"a":3}} 7')), 'envelopes')
   t.equal(first.read(0).length, 2)
-  const second = projector(new Uint8Array(Buffer.from('{"event":{"b":4}}')))
-  t.strictSame(second.read(0), [{ start: 0, end: 17, envelope: { event: {} } }])
-  t.strictSame(first.read(23), [{ start: 23, end: 40, envelope: { event: { a: 3 } } }])
+  const second = projector(new Uint8Array(Buffer.from('{"event":{"b":4}}')), 'envelopes')
+  t.strictSame(second.read(0), [{ start: 0, end: 17, object: { event: {} } }])
+  t.strictSame(first.read(23), [{ start: 23, end: 40, object: { event: { a: 3 } } }])
   t.strictSame(first.read(41), [])
 })
 

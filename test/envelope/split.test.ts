@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import fc from '../fixtures/fast-check.js'
 import t from 'tap'
 import { openScanner } from '../../src/envelope/scan.js'
-import type { ParsedEnvelope } from '../../src/envelope/split.js'
+import type { ParsedObject } from '../../src/envelope/split.js'
 import { openEnvelopes, textOf } from '../../src/envelope/split.js'
 
 const bytesOf = (text: string) => new Uint8Array(Buffer.from(text))
 
-type Split = readonly (ParsedEnvelope | 'faulty')[]
+type Split = readonly (ParsedObject | 'faulty')[]
 
 /** What stands in a body, found by guessing. */
 function splitFast (body: Uint8Array): Split {
   const envelopes = openEnvelopes(body)
-  const found: (ParsedEnvelope | 'faulty')[] = []
+  const found: (ParsedObject | 'faulty')[] = []
   for (let next = envelopes.next(); next !== null; next = envelopes.next()) {
     found.push(next)
     if (next === 'faulty') break
@@ -23,13 +23,13 @@ function splitFast (body: Uint8Array): Split {
 /** The same, every byte looked at. */
 function splitSlowly (body: Uint8Array): Split {
   const scanner = openScanner(body)
-  const found: (ParsedEnvelope | 'faulty')[] = []
+  const found: (ParsedObject | 'faulty')[] = []
   for (let span = scanner.next(); span !== null; span = scanner.next()) {
-    let envelope: ParsedEnvelope | 'faulty' = 'faulty'
+    let envelope: ParsedObject | 'faulty' = 'faulty'
     if (span !== 'faulty') {
       const { start, end } = span
       try {
-        envelope = { start, end, envelope: JSON.parse(textOf(body, span)) as Record<string, unknown> }
+        envelope = { start, end, object: JSON.parse(textOf(body, span)) as Record<string, unknown> }
       } catch {}
     }
     found.push(envelope)

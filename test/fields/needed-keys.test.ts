@@ -40,7 +40,7 @@ t.test('what is not needed of an event changes nothing of its sourcetype, column
     const read = (event: unknown) => {
       const { payload, ...routed } = route(event, sourcetype)
       const indexed = { host: 'h', source: 's', index: 'main', sourcetype: routed.sourcetype, timeUs: 0, raw: () => 'raw', fields: { cluster_name: 'envelope' }, payload }
-      return { ...routed, ...columnsOf(indexed), loss: lossOf(payload), time: ownTime(payload, '') }
+      return { ...routed, ...columnsOf(indexed), loss: lossOf(payload), time: ownTime(payload, () => '') }
     }
 
     const left = wanted(event, keys)

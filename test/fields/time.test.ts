@@ -31,7 +31,7 @@ const TEXTS: readonly (readonly [text: string, timeUs: number | null])[] = [
 ]
 
 t.test('the time of a text', async t => {
-  for (const [text, timeUs] of TEXTS) t.equal(ownTime(null, text), timeUs, JSON.stringify(text))
+  for (const [text, timeUs] of TEXTS) t.equal(ownTime(null, () => text), timeUs, JSON.stringify(text))
 })
 
 const PAYLOADS: readonly (readonly [payload: object, timeUs: number | null])[] = [
@@ -49,7 +49,7 @@ const PAYLOADS: readonly (readonly [payload: object, timeUs: number | null])[] =
 ]
 
 t.test('the time of a JSON event is that of its member, else that of its text', async t => {
-  for (const [payload, timeUs] of PAYLOADS) t.equal(ownTime(payload, ''), timeUs, JSON.stringify(payload))
-  t.equal(ownTime({ at: '2026-03-10T11:05:10Z' }, '{"at":"2026-03-10T11:05:10Z"}'), US)
-  t.equal(ownTime(Object.create({ time: SECOND }) as object, ''), null, 'only its own members')
+  for (const [payload, timeUs] of PAYLOADS) t.equal(ownTime(payload, () => ''), timeUs, JSON.stringify(payload))
+  t.equal(ownTime({ at: '2026-03-10T11:05:10Z' }, () => '{"at":"2026-03-10T11:05:10Z"}'), US)
+  t.equal(ownTime(Object.create({ time: SECOND }) as object, () => ''), null, 'only its own members')
 })

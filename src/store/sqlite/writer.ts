@@ -288,7 +288,7 @@ interface PendingContext {
 function toPending (parsed: ParsedEvent, { body, request: { format, arrivalUs, timeFrom }, fill, columnReader }: PendingContext): PendingEvent {
   const { sourcetype, payload } = columnReader.route(parsed.event, parsed.sourcetype)
   const { host, source, index } = parsed
-  const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, parsed.raw()) : null
+  const own = parsed.timeUs === null && timeFrom === 'event' ? ownTime(payload, () => parsed.raw()) : null
   const event: IndexedEvent & { fields: IndexedEvent['fields'] } = {
     host,
     source,
