@@ -150,17 +150,24 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
       chunks.push(chunk)
     },
     join (): CollectedBody {
-      const body = new Uint8Array(bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
+      const [first] = chunks
+      if (chunks.length === 1 && hasMemory(first!)) return { body: first!.buffer as ArrayBuffer, bytes }
+      const body = Buffer.allocUnsafeSlow(bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
       let at = 0
       for (const chunk of chunks) {
         body.set(chunk, at)
         at += chunk.length
       }
-      return { body: body.buffer, bytes }
+      return { body: body.buffer as ArrayBuffer, bytes }
     },
   }
 }
 type Held = ReturnType<typeof openHeld>
+
+/** Whether a chunk is alone in its memory, as those of the HTTP parser are: then it need not be copied to be moved, and is gone from this thread at once. */
+function hasMemory (chunk: Buffer): boolean {
+  return chunk.byteOffset === 0 && chunk.length === chunk.buffer.byteLength
+}
 
 /** Gunzips piece by piece into what is held; stops as soon as something is refused, so that a bomb never unfolds. */
 function openGunzip (held: Held) {
