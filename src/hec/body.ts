@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { isAlone, letGo } from './memory.js'
 import { HecError } from './reply.js'
 
 /**
@@ -149,25 +150,22 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
       bytes += chunk.length
       chunks.push(chunk)
     },
+    /** The whole body; nobody else may look at its chunks any more. */
     join (): CollectedBody {
       const [first] = chunks
-      if (chunks.length === 1 && hasMemory(first!)) return { body: first!.buffer as ArrayBuffer, bytes }
+      if (chunks.length === 1 && isAlone(first!)) return { body: first!.buffer as ArrayBuffer, bytes }
       const body = Buffer.allocUnsafeSlow(bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
       let at = 0
       for (const chunk of chunks) {
         body.set(chunk, at)
         at += chunk.length
       }
+      letGo(chunks)
       return { body: body.buffer as ArrayBuffer, bytes }
     },
   }
 }
 type Held = ReturnType<typeof openHeld>
-
-/** Whether a chunk is alone in its memory, as those of the HTTP parser are: then it need not be copied to be moved, and is gone from this thread at once. */
-function hasMemory (chunk: Buffer): boolean {
-  return chunk.byteOffset === 0 && chunk.length === chunk.buffer.byteLength
-}
 
 /** Gunzips piece by piece into what is held; stops as soon as something is refused, so that a bomb never unfolds. */
 function openGunzip (held: Held) {
