@@ -6,6 +6,7 @@ import { measureIngest } from './ingest.js'
 import { measurePacking } from './packing.js'
 import { measurePeer } from './peer.js'
 import type { Figures } from './report.js'
+import { measureRetention } from './retention.js'
 import { measureScan } from './scan.js'
 import { measureShared } from './shared.js'
 import { measureStart } from './start.js'
@@ -74,7 +75,9 @@ export async function measureGoals ({ dir, events, seconds, bytes, signal, say }
   }
   say(`start over ${(bytes / 1e9).toLocaleString('en')} GB of events`)
   const start = await measureStart(join(dir, 'start'), bytes, signal)
-  return { ingest, writers, packed, scan, detection, peer, shared, start }
+  say('a day dropped by retention')
+  const retention = await measureRetention(join(dir, 'start', 'data'))
+  return { ingest, writers, packed, scan, detection, peer, shared, start, retention }
 }
 
 function dataDirOf (dir: string, eventsPerRequest: number): string {

@@ -7,6 +7,7 @@ import type { PackingFigures } from './packing.js'
 import type { PeerFigures } from './peer.js'
 import type { ProfileFigures } from './profile.js'
 import { PHASES } from './profile.js'
+import type { RetentionFigures } from './retention.js'
 import type { ScanFigures } from './scan.js'
 import type { SharedFigures } from './shared.js'
 import type { StartFigures } from './start.js'
@@ -22,6 +23,7 @@ export interface Figures {
   readonly peer: PeerFigures | string
   readonly shared: SharedFigures
   readonly start: StartFigures
+  readonly retention: RetentionFigures
 }
 
 /** A row that belongs to the one above begins with two spaces. */
@@ -37,7 +39,7 @@ const INGEST_GOALS: Readonly<Record<number, { readonly name: string, readonly sh
 const HEADINGS = ['what', 'figure', 'beside', 'ratio', 'goal']
 
 /** The one table. It judges nothing: a goal stands beside its figure. */
-export function toGoalTable ({ ingest, writers, packed, scan, detection, peer, shared, start }: Figures): Table {
+export function toGoalTable ({ ingest, writers, packed, scan, detection, peer, shared, start, retention }: Figures): Table {
   return {
     headings: HEADINGS,
     rows: [
@@ -47,6 +49,7 @@ export function toGoalTable ({ ingest, writers, packed, scan, detection, peer, s
       ...toTableRows(writers[0]!),
       ...toDetectionRows(detection, peer),
       toSharedRow(shared),
+      ...toRetentionRows(retention),
       toStartRow(start),
       toScanRow(scan, writers[0]!.loop),
     ],
@@ -118,6 +121,13 @@ function toSharedRow ({ searches, events, togetherMs, aloneMs }: SharedFigures):
 
 function toStartRow ({ events, bytes, days, readyMs }: StartFigures): string[] {
   return [`start to ready with ${gigabytes(bytes)} of events`, milliseconds(readyMs), `${events.toLocaleString('en')} events, ${days} ${days === 1 ? 'day' : 'days'}`, '', 'P10 < 1 s for 10 GB']
+}
+
+function toRetentionRows ({ bytes, dropMs, goneMs, p99Ms: { before, meanwhile } }: RetentionFigures): string[][] {
+  return [
+    [`a day of ${gigabytes(bytes)} dropped by retention`, milliseconds(dropMs), `its file gone after ${milliseconds(goneMs)}`, '', 'P9 < 100 ms'],
+    ['  p99 of commits meanwhile', milliseconds(meanwhile), `before ${milliseconds(before)}`, times(meanwhile / before), 'not visibly changed'],
+  ]
 }
 
 /** What a long run under peak load came to. */

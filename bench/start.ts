@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { runChild } from './child.js'
 import type { FillOptions, FillResult } from './fill.js'
@@ -11,12 +10,11 @@ export interface StartFigures extends FillResult {
 
 const STARTS = 3
 
-/** Starts a server over so many bytes of events, which the system still has in its cache. The figure is the middle one of a few starts. */
+/** Starts a server over so many bytes of events, which the system still has in its cache and which are left in `dir/data`. The figure is the middle one of a few starts. */
 export async function measureStart (dir: string, bytes: number, signal: AbortSignal): Promise<StartFigures> {
   const filled = await runChild<FillResult>('fill', { dataDir: join(dir, 'data'), bytes, lastUs: Date.now() * 1_000 } satisfies FillOptions, signal)
   const readyMs: number[] = []
   for (let i = 0; i < STARTS; i++) readyMs.push(await startOnce(dir, signal))
-  rmSync(dir, { recursive: true })
   return { ...filled, readyMs: readyMs.sort((a, b) => a - b)[STARTS >> 1]! }
 }
 

@@ -48,8 +48,8 @@ export function openLoopWriter (dataDir: string) {
 }
 
 /** The requests of one commit. */
-export function nextRequests (generator: Generator, eventsPerRequest: number, arrivalUs: number): AppendRequest[] {
-  return Array.from({ length: REQUESTS_PER_COMMIT }, () => ({
+export function nextRequests (generator: Generator, eventsPerRequest: number, arrivalUs: number, count = REQUESTS_PER_COMMIT): AppendRequest[] {
+  return Array.from({ length: count }, () => ({
     body: generator.body(eventsPerRequest),
     format: 'envelopes',
     arrivalUs,

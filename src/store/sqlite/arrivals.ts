@@ -7,10 +7,9 @@ import { joinWindows, placesInScope, toPosition } from './blocks.js'
 import type { BlockColumns } from './column-block.js'
 import { keptColumn } from './column-block.js'
 import { toCondition } from './condition.js'
-import { toScalar } from './group.js'
 import type { PartitionReader } from './partition-reader.js'
 import { isEven } from './partition-reader.js'
-import { decodeEvents, hasColumn, rememberFields } from './rows.js'
+import { columnReader, decodeEvents, hasColumn, rememberFields } from './rows.js'
 import { SOURCE_FIELDS, toSource } from './source-counts.js'
 
 const NO_TIME: Window = { earliestUs: Infinity, latestUs: -Infinity }
@@ -86,14 +85,8 @@ function withLack (fields: readonly string[], columns: BlockColumns, places: rea
 }
 
 /** Gives the source of a block's events. */
-function sourceReader (columns: BlockColumns, { dictionary }: PartitionReader): (event: number) => Source | null {
-  const read = SOURCE_FIELDS.map(field => {
-    const { places, keep } = keptColumn(columns, field)
-    return (event: number) => {
-      const kept = keep(places[event]!)
-      return kept === null ? null : toScalar(field, kept, dictionary)
-    }
-  })
+function sourceReader (columns: BlockColumns, reader: PartitionReader): (event: number) => Source | null {
+  const read = SOURCE_FIELDS.map(field => columnReader(field, columns, reader))
   return event => toSource([read[0]!(event), read[1]!(event), read[2]!(event), read[3]!(event)])
 }
 

@@ -39,6 +39,9 @@ export interface Block {
   readonly odd: number
 }
 
+/** Of all blocks each n-th of `of`. */
+export interface Part { readonly index: number, readonly of: number }
+
 /** How many events of a block a search looks at. */
 export function countInScope ({ first_id: firstId, last_id: blockLastId }: Block, { afterId, lastId }: Scope): number {
   return Math.min(blockLastId, lastId) - Math.max(firstId - 1, afterId)
@@ -74,13 +77,16 @@ export function placesInScope ({ first_id: firstId, min_time_us: minTimeUs, max_
 /** Blocks are read in pages, so that no statement stays open while the rest of a search runs. */
 const PAGE = 256
 
+/** Which part a block is of: by a hash of its first id, which is that of no other block. First ids alone are far from even: most blocks have the same number of events. */
+const PART = '((first_id & 0x7fffffff) * 0x9e3779b1 >> 16 & 0xffff) % @of = @index'
+
 /** The blocks of the scope that may hold an event of it: by id, by the time that their first event in the order can have, or as they are found fastest. */
 export function * blocksOf (reader: PartitionReader, scope: Scope, order: EventOrder | 'any'): Generator<Block> {
   for (const page of pagesOf(reader, scope, order)) yield * page
 }
 
-/** The same by the page. */
-export function * pagesOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any'): Generator<readonly Block[]> {
+/** The same by the page; of a part of them where there is one. */
+export function * pagesOf (reader: PartitionReader, { window, afterId, lastId }: Scope, order: EventOrder | 'any', part: Part | null = null): Generator<readonly Block[]> {
   const fromId = afterId > 0 && (order === 'id' || order === '-id') ? firstIdNear(reader, afterId) : 0
   const { key, direction, start, from = '' } = {
     any: { key: 'max_time_us', direction: 'ASC', start: window.earliestUs }, // most searches are of the last hours: few blocks end behind their window; uses block_max_time_us_idx
@@ -92,10 +98,10 @@ export function * pagesOf (reader: PartitionReader, { window, afterId, lastId }:
   const after = direction === 'ASC' ? '>' : '<'
   const select = reader.db.prepare<object, Block>(`
     SELECT first_id, last_id, min_time_us, max_time_us, odd FROM block
-    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND last_id > @afterId ${from} AND (${key}, first_id) ${after} (@key, @id)
+    WHERE max_time_us >= @earliestUs AND min_time_us < @latestUs AND first_id <= @lastId AND last_id > @afterId ${from} AND (${key}, first_id) ${after} (@key, @id)${part === null ? '' : ` AND ${PART}`}
     ORDER BY ${key} ${direction}, first_id ${direction} LIMIT ${PAGE}
   `)
-  const params = { ...window, afterId, lastId, fromId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
+  const params = { ...window, ...part, afterId, lastId, fromId, key: start, id: direction === 'ASC' ? -Infinity : Infinity }
   for (;;) {
     const page = reading(reader.name, () => select.all(params))
     yield page

@@ -16,7 +16,7 @@ import { openStats } from '../../spl/stages/stats.js'
 import { MAX_SUBSEARCH_ROWS, predicateSubsearches, resolveSubsearches, subsearchesOf } from '../../spl/subsearch.js'
 import type { ArrivalQuery, ArrivalResult, EventOrder, FoundEvent, FoundGroup, SearchResult } from '../events.js'
 import { openArrivals } from './arrivals.js'
-import type { Block, Found, Place, ReadBlock, Scope } from './blocks.js'
+import type { Block, Found, Part, Place, ReadBlock, Scope } from './blocks.js'
 import { blocksOf, countInScope, ordered, pagesOf, placesInScope } from './blocks.js'
 import type { Condition } from './condition.js'
 import { toCondition } from './condition.js'
@@ -25,6 +25,8 @@ import { openEventFields } from './event-fields.js'
 import type { FindGroupsJob } from './find-groups.js'
 import { openGroupFinder } from './find-groups.js'
 import { openGroups } from './group.js'
+import type { GroupSet } from './group-table.js'
+import { joinSets, keptFields, partialsOf } from './group-table.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven, openPartitionReader } from './partition-reader.js'
 import type { SharedQuery } from './rows.js'
@@ -60,10 +62,13 @@ export interface SearchJob extends Scope {
 }
 
 /** Of the blocks that a search with a pushed down `stats` reads, each n-th of `of`: as much as one thread does of it. */
-export interface PartJob extends SearchJob { readonly part: { readonly index: number, readonly of: number } }
+export interface PartJob extends SearchJob { readonly part: Part }
+
+/** Groups of the columns of some partitions, and those of the events that had to be read. */
+interface Groups { readonly sets: readonly GroupSet[], readonly read: readonly PartialGroup[] }
 
 /**
- * What one thread has made of its part. `groups` are PartialGroups as `v8.serialize` writes them: there may be a hundred thousand, which the thread that takes events passes on
+ * What one thread has made of its part. `groups` are Groups as `v8.serialize` writes them: there may be a hundred thousand, which the thread that takes events passes on
  * unread. Warnings come with how often there was one.
  */
 export interface Aggregated { readonly groups: Uint8Array, readonly scannedEvents: number, readonly warnings: ReadonlyMap<string, number> }
@@ -148,8 +153,8 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
     const found = query.stats === null
       ? findRows(readersFor(job), job, query.order, alive, counter.count)
       : job.parts === undefined
-        ? aggregate(readersFor(job), job, alive, counter.count).rows()
-        : addUp(query.stats, job.parts)
+        ? addUp(query.stats, [aggregate(readersFor(job), job, alive, counter.count)])
+        : addUp(query.stats, job.parts.map(({ groups }) => deserialize(groups) as Groups))
     const { rows, truncated } = takeRows(runStages(stages, found, context), job.limit)
     const scannedEvents = (job.parts ?? []).reduce((sum, part) => sum + part.scannedEvents, scannedBefore + counter.events())
     return { rows, truncated, scannedEvents, warnings: toTexts(warnings) }
@@ -236,7 +241,7 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
       const { warn, warnings } = collectWarnings()
       watch = { alive, warn }
       const counter = openCounter(job)
-      const groups = aggregate(readersFor(job), job, alive, counter.count).partials()
+      const groups = aggregate(readersFor(job), job, alive, counter.count)
       return { groups: new Uint8Array(serialize(groups)), scannedEvents: counter.events(), warnings }
     },
 
@@ -355,19 +360,17 @@ function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, 
   }
 }
 
-/** Whether a block is of a part: by a hash of its first id, which is that of no other block. First ids alone are far from even: most blocks have the same number of events. */
-function isOfPart ({ first_id: firstId }: Block, job: SearchJob | PartJob): boolean {
-  return !('part' in job) || (Math.imul(firstId, 0x9E3779B1) >>> 16) % job.part.of === job.part.index
-}
-
-function addUp (stage: StatsStage, parts: readonly Aggregated[]): Row[] {
+function addUp (stage: StatsStage, parts: readonly Groups[]): Row[] {
+  const sets = parts.flatMap(({ sets }) => sets)
+  const set = sets.length === 1 ? sets[0]! : joinSets(sets, stage.by.length, keptFields(stage).length)
   const stats = openStats(stage)
-  for (const { groups } of parts) (deserialize(groups) as PartialGroup[]).forEach(stats.addPartial)
+  for (const group of partialsOf(stage, set)) stats.addPartial(group)
+  for (const { read } of parts) read.forEach(stats.addPartial)
   return stats.rows()
 }
 
 /** The query's `bin` and `stats`, of its part where it has one: by the columns, event by event where they don't say all. */
-function aggregate (partitions: readonly PartitionReader[], job: SearchJob | PartJob, alive: Alive, count: (block: Block) => void): ReturnType<typeof openStats> {
+function aggregate (partitions: readonly PartitionReader[], job: SearchJob | PartJob, alive: Alive, count: (block: Block) => void): Groups {
   const { query } = job.plan
   if (query.stats === null) throw new Error('no stats to aggregate')
   const condition = toCondition(query.predicate)
@@ -375,10 +378,9 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob | Par
   const stats = openStats(query.stats)
   const bin = query.bin === null ? null : compileBin(query.bin, job.timeZone)
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
-  for (const partition of partitions) {
-    const groups = openGroups(query.bin, query.stats, partition.dictionary)
+  const sets = partitions.map(partition => {
+    const groups = openGroups(query.bin, query.stats!, partition.dictionary)
     const add = (block: Block): void => {
-      if (!isOfPart(block, job)) return
       count(block)
       alive()
       if (isEven(partition, block)) {
@@ -392,10 +394,10 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob | Par
         }
       }
     }
-    for (const page of pagesOf(partition, job, 'any')) partition.atOnce(() => page.forEach(add))
-    for (const group of groups.partials()) stats.addPartial(group)
-  }
-  return stats
+    for (const page of pagesOf(partition, job, 'any', 'part' in job ? job.part : null)) partition.atOnce(() => page.forEach(add))
+    return groups.groups()
+  })
+  return { sets, read: stats.partials() }
 }
 
 /** Keeps each message once, with how often it came. */
