@@ -23,10 +23,10 @@ const MAX_UNANSWERED = 2
 const MAX_MESSAGE_BYTES = 8 << 20
 
 /**
- * V8 lets objects that are new take three times 16 MB in each thread before it looks for those that are gone; with half of it the process is some 20 MB smaller, and
+ * V8 lets objects that are new take three times 16 MB in each thread before it looks for those that are gone; with a third of it the process is some 30 MB smaller, and
  * the writer takes no more than a few hundredths longer for an event.
  */
-const WRITER_LIMITS = { maxYoungGenerationSizeMb: 24 }
+const WRITER_LIMITS = { maxYoungGenerationSizeMb: 16 }
 
 /** What a search leaves is gone with its block: with a quarter of it a search takes as long, and the process is 25 MB smaller. */
 const READER_LIMITS = { maxYoungGenerationSizeMb: 6 }

@@ -59,7 +59,7 @@ post({ kind: 'ready', folder: writer.folder, lastId: writer.lastId })
  * After so many messages, or bytes of bodies, the event loop has a turn: what zstd gives back is memory that Node lets go of there alone, and while small blocks are merged
  * behind a search there is always a message more.
  */
-const MESSAGES_PER_TURN = 16
+const MESSAGES_PER_TURN = 4
 const BYTES_PER_TURN = 8 << 20
 
 /** What was received and not done yet, in the order of arrival. */
