@@ -104,18 +104,31 @@ async function collectGzip (stream: Readable, held: Held, maxBytes: number): Pro
 }
 
 /** Reads what is left of a body that nobody wants, up to `maxBytes`; says whether it has come to its end. */
-export async function discardBody (stream: Readable, maxBytes: number): Promise<boolean> {
-  if (stream.readableEnded) return true
-  let received = 0
-  try {
-    for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      received += chunk.length
-      if (received > maxBytes) return false
+export function discardBody (stream: Readable, maxBytes: number): Promise<boolean> {
+  return new Promise(resolve => {
+    let received = 0
+    const leave = (isWhole: boolean) => {
+      stream.off('data', onData)
+      stream.off('end', onEnd)
+      stream.off('error', onGone)
+      stream.off('close', onGone)
+      resolve(isWhole)
     }
-    return true
-  } catch {
-    return false // the client is gone
-  }
+    const onData = (chunk: Buffer) => {
+      received += chunk.length
+      letGo([chunk]) // who sends on and on what is refused would fill the memory with it
+      if (received <= maxBytes) return
+      stream.pause()
+      leave(false)
+    }
+    const onEnd = () => leave(true)
+    const onGone = () => leave(false)
+    if (stream.readableEnded || stream.destroyed) return resolve(stream.readableEnded)
+    stream.on('data', onData)
+    stream.on('end', onEnd)
+    stream.on('error', onGone)
+    stream.on('close', onGone)
+  })
 }
 
 function tooLarge (): HecError {
@@ -131,6 +144,7 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
   function release (): void {
     budget.give(bytes)
     bytes = 0
+    letGo(chunks)
     chunks = []
   }
 
@@ -144,11 +158,11 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
     refuse,
     release,
     take (chunk: Buffer): void {
-      if (refusal !== null) return
+      chunks.push(chunk)
+      if (refusal !== null) return release()
       if (bytes + chunk.length > maxBytes) return refuse(tooLarge())
       if (!budget.tryTake(chunk.length, bytes)) return refuse(new HecError(9))
       bytes += chunk.length
-      chunks.push(chunk)
     },
     /** The whole body; nobody else may look at its chunks any more. */
     join (): CollectedBody {
