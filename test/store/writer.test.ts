@@ -235,6 +235,12 @@ t.test('columns give back what was put into them, and find the texts that hold a
     })
   }), { numRuns: 200 })
   t.ok(many > 0, 'also of more values than a byte says')
+
+  for (const large of ['é'.repeat(5 << 20), 'x']) { // as long as an event may be, and what comes behind it
+    const columns = decodeColumns(encodeColumns([large, 'small'].map(process => ({ timeUs: 0, columns: COLUMN_FIELDS.map(field => field === 'process' ? process : null) })), () => 1))
+    t.ok(columns.text('process').texts.get(0) === large)
+    t.equal(columns.text('process').texts.get(1), 'small')
+  }
 })
 
 t.test('dictionary ids stay the same when the cache is full, and after it forgot', async t => {

@@ -4,6 +4,7 @@ import { compressSync, uncompressSync } from 'lz4-napi'
 import type { Scalar } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import { COLUMN_FIELDS } from './columns.js'
+import { openLayout } from './layout.js'
 import type { Needles } from './needles.js'
 import { openProvenZstd } from './proven-zstd.js'
 
@@ -83,51 +84,58 @@ export function packColumns (rows: readonly ColumnRow[], idOf: (field: string, v
   return pack(layOut(rows, idOf))
 }
 
+const layout = openLayout()
+
+/** Where each event's value is, of the column under way. */
+let places = new Uint16Array(256)
+
+/** Good until the next columns are laid out. */
 function layOut (rows: readonly ColumnRow[], idOf: (field: string, value: Scalar) => number): Buffer {
   const { length: count } = rows
   if (count > MAX_COLUMN_EVENTS) throw new Error(`${count} events in a block`)
-  const parts: Uint8Array[] = [encodeTimes(rows)]
-  COLUMN_FIELDS.forEach((field, column) => {
-    const { values, places } = distinctOf(rows.map(row => row.columns[column]!))
-    parts.push(Uint8Array.of(values.length & 0xff, values.length >> 8))
-    if (COLUMNS[field] === 'dictionary') parts.push(bytesOf(Uint32Array.from(values, value => value === null ? 0 : idOf(field, value))))
-    else parts.push(...encodeTexts(values as (string | null)[]))
-    if (values.length > 1) parts.push(bytesOf(values.length > 256 ? places : Uint8Array.from(places)))
-  })
-  return Buffer.concat(parts)
+  if (places.length < count) places = new Uint16Array(count * 2)
+  layout.begin()
+  layTimes(rows)
+  for (let column = 0; column < COLUMN_FIELDS.length; column++) {
+    const field = COLUMN_FIELDS[column]!
+    const values = distinctOf(count, i => rows[i]!.columns[column]!, places)
+    layout.u16(values.length)
+    if (IS_TEXT[column] === true) layTexts(values as (string | null)[])
+    else for (const value of values) layout.u32(value === null ? 0 : idOf(field, value))
+    if (values.length > 256) for (let i = 0; i < count; i++) layout.u16(places[i]!)
+    else if (values.length > 1) for (let i = 0; i < count; i++) layout.u8(places[i]!)
+  }
+  return layout.bytes()
 }
 
-function encodeTimes (rows: readonly ColumnRow[]): Buffer {
+function layTimes (rows: readonly ColumnRow[]): void {
   let first = Infinity
   let last = -Infinity
   for (const { timeUs } of rows) {
     if (timeUs < first) first = timeUs
     if (timeUs > last) last = timeUs
   }
-  const times = last - first < 2 ** 32
-    ? Uint32Array.from(rows, ({ timeUs }) => timeUs - first)
-    : Float64Array.from(rows, ({ timeUs }) => timeUs)
-  const header = Buffer.alloc(HEADER_BYTES)
-  header.writeUInt8(FORMAT, 0)
-  header.writeUInt32LE(rows.length, 1)
-  header.writeDoubleLE(rows.length === 0 ? 0 : first, 5)
-  header.writeUInt8(times.BYTES_PER_ELEMENT, 13)
-  return Buffer.concat([header, bytesOf(times)])
+  const isNear = rows.length === 0 || last - first < 2 ** 32
+  layout.u8(FORMAT)
+  layout.u32(rows.length)
+  layout.f64(rows.length === 0 ? 0 : first)
+  layout.u8(isNear ? 4 : 8)
+  for (const { timeUs } of rows) {
+    if (isNear) layout.u32(timeUs - first)
+    else layout.f64(timeUs)
+  }
 }
 
-function encodeTexts (values: readonly (string | null)[]): Uint8Array[] {
-  const bytes = Buffer.from(values.map(value => value ?? '').join(''))
-  const ends = new Uint32Array(values.length)
+function layTexts (values: readonly (string | null)[]): void {
+  const sizeAt = layout.skip(4)
+  const endsAt = layout.skip(values.length * 4)
   let end = 0
-  values.forEach((value, i) => {
-    end += value === null ? 0 : Buffer.byteLength(value)
-    ends[i] = value === null ? end + NO_TEXT : end
-  })
-  return [bytesOf(Uint32Array.of(bytes.length)), bytesOf(ends), bytes]
-}
-
-function bytesOf ({ buffer, byteOffset, byteLength }: Uint8Array | Uint16Array | Uint32Array | Float64Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (value !== null) end += layout.text(value)
+    layout.u32At(endsAt + i * 4, value === null ? end + NO_TEXT : end)
+  }
+  layout.u32At(sizeAt, end)
 }
 
 /** Columns are read from the bytes when they are asked for, so that what nobody asks for costs nothing. Throws where the bytes are none of a block. */
@@ -269,31 +277,42 @@ export function toColumns (times: readonly number[], { ids, texts }: { ids: (fie
     times: () => Float64Array.from(times),
     timeAt: event => times[event]!,
     dictionary (field) {
-      const { values, places } = distinctOf(ids(field))
+      const all = ids(field)
+      const places = new Uint16Array(all.length)
+      const values = distinctOf(all.length, i => all[i]!, places)
       return { distinct: values.length, idOf: place => values[place]!, places }
     },
     text (field) {
-      const { values, places } = distinctOf(texts(field))
+      const all = texts(field)
+      const places = new Uint16Array(all.length)
+      const values = distinctOf(all.length, i => all[i]!, places)
       return { texts: { count: values.length, has: place => values[place] !== null, get: place => values[place]!, holding: () => values.keys() }, places }
     },
   }
 }
 
-/** The different ones of values, and the place of each among them. */
-function distinctOf<T> (all: readonly T[]): { values: T[], places: Uint16Array } {
-  const distinct = new Map<T, number>()
-  const places = new Uint16Array(all.length)
+/** So few values are looked through; of more it is known where each is. */
+const FEW = 8
+
+/** The different ones of values; `into` gets the place of each among them. */
+function distinctOf<T> (count: number, valueAt: (i: number) => T, into: Uint16Array): T[] {
+  const values: T[] = []
+  let known: Map<T, number> | null = null
   let last: T | undefined
   let lastPlace = 0
-  for (let i = 0; i < all.length; i++) { // Uint16Array.from takes three times as long
-    const value = all[i]!
+  for (let i = 0; i < count; i++) {
+    const value = valueAt(i)
     if (i === 0 || value !== last) { // most values are those of the event before
-      let place = distinct.get(value)
-      if (place === undefined) distinct.set(value, place = distinct.size)
+      let place = known === null ? values.indexOf(value) : known.get(value) ?? -1
+      if (place === -1) {
+        place = values.push(value) - 1
+        if (known !== null) known.set(value, place)
+        else if (values.length > FEW) known = new Map(values.map((one, i) => [one, i]))
+      }
       last = value
       lastPlace = place
     }
-    places[i] = lastPlace
+    into[i] = lastPlace
   }
-  return { values: [...distinct.keys()], places }
+  return values
 }
