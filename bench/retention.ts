@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { EventStore } from '../src/store/events.js'
+import type { StoreReport } from '../src/store/sqlite/open.js'
 import { openSqliteEvents } from '../src/store/sqlite/open.js'
 import { dayEndOf, partitionNames, partitionPath } from '../src/store/sqlite/partition-files.js'
 import { openGenerator } from './generator.js'
@@ -32,7 +33,9 @@ export async function measureRetention (dataDir: string): Promise<RetentionFigur
   const oldest = partitionNames(dir)[0]!
   const { size: bytes } = statSync(partitionPath(dir, oldest))
   const nowMs = dayEndOf(oldest) + AGE_MS + 1
-  const events = await openSqliteEvents({ ...storeOptions(dataDir), retention: { ageMs: AGE_MS, bytes: Infinity } })
+  let failure: unknown = null
+  const report: StoreReport = { damaged: () => {}, notMerged: () => {}, notRemoved: error => { failure = error } }
+  const events = await openSqliteEvents({ ...storeOptions(dataDir), retention: { ageMs: AGE_MS, bytes: Infinity }, report })
   const commits = commitUntilStopped(events, nowMs)
   try {
     await setTimeout(LOOK_MS)
@@ -41,7 +44,10 @@ export async function measureRetention (dataDir: string): Promise<RetentionFigur
     const dropped = await events.retain(nowMs, 'roomy')
     const dropMs = performance.now() - startMs
     if (!dropped.some(({ name }) => name === oldest)) throw new Error(`${oldest} was not dropped`)
-    while (existsSync(partitionPath(dir, oldest, 'dropped'))) await setTimeout(1)
+    while (existsSync(partitionPath(dir, oldest, 'dropped'))) {
+      if (failure !== null) throw failure
+      await setTimeout(1)
+    }
     const goneMs = performance.now() - startMs
     await setTimeout(LOOK_MS)
     return { bytes, dropMs, goneMs, p99Ms: { before: p99(before), meanwhile: p99(commits.take()) } }
@@ -66,6 +72,7 @@ function commitUntilStopped (events: EventStore, nowMs: number) {
     }
   }
   const ended = commit()
+  ended.catch(() => {}) // whoever stops it is told
   return {
     take (): number[] {
       const taken = latencies

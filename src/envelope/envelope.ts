@@ -19,7 +19,7 @@ export interface Fault { readonly code: FaultCode, readonly number: number }
 export interface ParsedEvent extends Metadata {
   /** Null where nothing of the request says it. */
   readonly timeUs: number | null
-  /** Of a line its text, or the object that it is the JSON of. */
+  /** Of a line its text, or the object that it is the JSON of. Of an object there may be no more than a projector was asked for. */
   readonly event: unknown
   raw (): string
   /** Indexed fields; empty without. Keys come from the sender: own keys only. */

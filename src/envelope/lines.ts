@@ -48,7 +48,7 @@ function openLineObjects (body: Uint8Array, projector: Projector): (line: ByteSp
   function objectAt (at: number): ParsedObject | null {
     while (place < objects.length && objects[place]!.start < at) place++ // on a line with others
     if (place === objects.length) {
-      if (refusals === MAX_REFUSALS) return null
+      if (refusals >= MAX_REFUSALS) return null
       objects = projection.read(at)
       place = 0
     }

@@ -38,7 +38,7 @@ export interface Projection {
   read (at: number): readonly ParsedObject[]
 }
 
-/** Opens bodies, of envelopes or of bare events. They can be read by turns. */
+/** Opens bodies, of envelopes or of bare events. Each is best read to its end before the next: in turns, each turn copies anew what it reads. */
 export type Projector = (body: Uint8Array, holds: 'envelopes' | 'events') => Projection
 
 /**

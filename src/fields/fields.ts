@@ -91,8 +91,7 @@ export function joinFilled (fields: IndexedEvent['fields'], filled: string | nul
   return filled === null ? fields : { ...fields, ...JSON.parse(filled) as object }
 }
 
-/** The number is raised when the code below gives other values of the same tables. */
-/** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. */
+/** Changes with whatever decides the value of a column: a partition that was written under another one is read from its raw events. The number in it is raised when this code gives other values of the same tables. */
 export function fieldsHashOf ({ routes, sourcetypes, timeZone }: FieldTables): string {
   return createHash('sha256').update(JSON.stringify([2, TETRAGON_KEYS, COLUMNS, routes, sourcetypes, timeZone])).digest('hex')
 }

@@ -118,6 +118,19 @@ t.test('of lines that are JSON objects the same is projected, and no more than o
   }), { numRuns: 4_000 })
   t.ok(projected > 5_000, `${projected} lines were projected`)
 
+  let reads = 0
+  const counting: Projector = (body, holds) => {
+    const projection = PROJECTORS.get(KEYS)!(body, holds)
+    return {
+      read (at) {
+        reads++
+        return projection.read(at)
+      },
+    }
+  }
+  readLines(new Uint8Array(Buffer.from('{x\n'.repeat(1_000))), counting)
+  t.ok(reads < 20, `of lines that are none a few are looked at: ${reads}`)
+
   const refused = `${'{"a":1}{"a":2}\n'.repeat(20)}{"a":3}\n`
   t.strictSame(readLines(new Uint8Array(Buffer.from(refused)), PROJECTORS.get(KEYS)!).found, readLines(new Uint8Array(Buffer.from(refused)), null).found)
 })

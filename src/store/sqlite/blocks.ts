@@ -39,7 +39,7 @@ export interface Block {
   readonly odd: number
 }
 
-/** Of all blocks each n-th of `of`. */
+/** One of `of` parts that all blocks are dealt to, of about the same size. */
 export interface Part { readonly index: number, readonly of: number }
 
 /** How many events of a block a search looks at. */

@@ -42,7 +42,6 @@ export interface BlockTexts {
   readonly count: number
   /** Null is no value. */
   get (place: number): string | null
-  has (place: number): boolean
   /** Ascending the places of texts that may hold one of the needles, all that do among them. */
   holding (needles: Needles): Iterable<number>
 }
@@ -222,7 +221,6 @@ function openTexts (bytes: Buffer, count: number, endAt: (place: number) => numb
   const endOf = (place: number) => (endAt(place) & ~NO_TEXT) >>> 0
   return {
     count,
-    has: place => endAt(place) < NO_TEXT,
     get (place) {
       if (endAt(place) >= NO_TEXT) return null
       return bytes.toString('utf8', place === 0 ? 0 : endOf(place - 1), endOf(place))
@@ -248,7 +246,6 @@ function openTexts (bytes: Buffer, count: number, endAt: (place: number) => numb
 export interface KeptColumn {
   readonly distinct: number
   readonly places: Places
-  has (place: number): boolean
   /** Null is no value. */
   keep (place: number): number | string | null
 }
@@ -256,13 +253,12 @@ export interface KeptColumn {
 export function keptColumn (columns: BlockColumns, field: string): KeptColumn {
   if (COLUMNS[field] === 'text') {
     const { texts, places } = columns.text(field)
-    return { distinct: texts.count, places, has: texts.has, keep: texts.get }
+    return { distinct: texts.count, places, keep: texts.get }
   }
   const { distinct, idOf, places } = columns.dictionary(field)
   return {
     distinct,
     places,
-    has: place => idOf(place) !== 0,
     keep (place) {
       const id = idOf(place)
       return id === 0 ? null : id
@@ -286,7 +282,7 @@ export function toColumns (times: readonly number[], { ids, texts }: { ids: (fie
       const all = texts(field)
       const places = new Uint16Array(all.length)
       const values = distinctOf(all.length, i => all[i]!, places)
-      return { texts: { count: values.length, has: place => values[place] !== null, get: place => values[place]!, holding: () => values.keys() }, places }
+      return { texts: { count: values.length, get: place => values[place]!, holding: () => values.keys() }, places }
     },
   }
 }

@@ -107,12 +107,32 @@ export function openGroupTable (byCount: number, keptCount: number) {
   }
 }
 
-/** One set of several, in which no group is twice whose BY values are the same. */
-export function joinSets (sets: readonly GroupSet[], byCount: number, keptCount: number): GroupSet {
+/** Makes one set of several, in which no group is twice; each is added before the next is made, so that what they have in common is in memory once. */
+export function openJoin (byCount: number, keptCount: number) {
+  /** Of one set there is nothing to join. */
+  let only: GroupSet | null = null
+  let joined: ReturnType<typeof openJoined> | null = null
+  return {
+    add (set: GroupSet): void {
+      if (joined === null && only === null) only = set
+      else {
+        joined ??= openJoined(byCount, keptCount)
+        if (only !== null) joined.add(only)
+        only = null
+        joined.add(set)
+      }
+    },
+    toSet: (): GroupSet | null => joined === null ? only : joined.toSet(),
+  }
+}
+
+function openJoined (byCount: number, keptCount: number) {
   const table = openGroupTable(byCount, keptCount)
   const numbers = new Map<Scalar, number>()
   const all: Scalar[] = []
-  const numberOf = (scalar: Scalar): number => {
+  const tuple = new Uint32Array(byCount)
+
+  function numberOf (scalar: Scalar): number {
     let number = numbers.get(scalar)
     if (number === undefined) {
       number = all.push(scalar) // from 1 on
@@ -120,22 +140,23 @@ export function joinSets (sets: readonly GroupSet[], byCount: number, keptCount:
     }
     return number
   }
-  const tuple = new Uint32Array(byCount)
-  for (const { count, scalars, by, counts, earliestUs, latestUs, kept } of sets) {
-    const ofPlace = Uint32Array.from(scalars, numberOf)
-    const at = kept.map(() => 0)
-    for (let group = 0; group < count; group++) {
-      for (let i = 0; i < byCount; i++) tuple[i] = ofPlace[by[group * byCount + i]!]!
-      const number = table.groupOf(tuple)
-      table.add(number, counts[group]!, earliestUs[group]!, latestUs[group]!)
-      kept.forEach(({ counts: valueCounts, places }, field) => {
-        const end = at[field]! + valueCounts[group]!
-        while (at[field]! < end) table.addValue(field, number, ofPlace[places[at[field]!++]!]!)
-      })
-    }
+
+  return {
+    add ({ count, scalars, by, counts, earliestUs, latestUs, kept }: GroupSet): void {
+      const ofPlace = Uint32Array.from(scalars, numberOf)
+      const at = kept.map(() => 0)
+      for (let group = 0; group < count; group++) {
+        for (let i = 0; i < byCount; i++) tuple[i] = ofPlace[by[group * byCount + i]!]!
+        const number = table.groupOf(tuple)
+        table.add(number, counts[group]!, earliestUs[group]!, latestUs[group]!)
+        kept.forEach(({ counts: valueCounts, places }, field) => {
+          const end = at[field]! + valueCounts[group]!
+          while (at[field]! < end) table.addValue(field, number, ofPlace[places[at[field]!++]!]!)
+        })
+      }
+    },
+    toSet: (): GroupSet => table.toSet(Array.from({ length: byCount + keptCount }, () => (number: number) => all[number - 1]!)),
   }
-  const scalarOf = (number: number) => all[number - 1]!
-  return table.toSet(Array.from({ length: byCount + keptCount }, () => scalarOf))
 }
 
 /** The groups of a set as `spl/` adds them up. */

@@ -2,8 +2,6 @@
 const MAX_KEPT_BYTES = 4 << 20
 const FIRST_BYTES = 1 << 16
 
-export type Layout = ReturnType<typeof openLayout>
-
 /** Bytes that are laid out one behind the other, again and again in the same memory. Numbers are little-endian. */
 export function openLayout () {
   let bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
@@ -31,8 +29,6 @@ export function openLayout () {
       end = 0
       if (bytes.length > MAX_KEPT_BYTES) become(FIRST_BYTES)
     },
-    /** Where the next byte comes to stand. */
-    get end () { return end },
     u8 (value: number): void { view.setUint8(take(1), value) },
     u16 (value: number): void { view.setUint16(take(2), value, true) },
     u32 (value: number): void { view.setUint32(take(4), value, true) },

@@ -26,7 +26,7 @@ import type { FindGroupsJob } from './find-groups.js'
 import { openGroupFinder } from './find-groups.js'
 import { openGroups } from './group.js'
 import type { GroupSet } from './group-table.js'
-import { joinSets, keptFields, partialsOf } from './group-table.js'
+import { keptFields, openJoin, partialsOf } from './group-table.js'
 import type { Alive, PartitionReader } from './partition-reader.js'
 import { isEven, openPartitionReader } from './partition-reader.js'
 import type { SharedQuery } from './rows.js'
@@ -61,11 +61,11 @@ export interface SearchJob extends Scope {
   readonly parts?: readonly Aggregated[]
 }
 
-/** Of the blocks that a search with a pushed down `stats` reads, each n-th of `of`: as much as one thread does of it. */
+/** Of the blocks that a search with a pushed down `stats` reads those of one part: as much as one thread does of it. */
 export interface PartJob extends SearchJob { readonly part: Part }
 
-/** Groups of the columns of some partitions, and those of the events that had to be read. */
-interface Groups { readonly sets: readonly GroupSet[], readonly read: readonly PartialGroup[] }
+/** Groups of columns, null where there are none, and those of the events that had to be read. */
+interface Groups { readonly set: GroupSet | null, readonly read: readonly PartialGroup[] }
 
 /**
  * What one thread has made of its part. `groups` are Groups as `v8.serialize` writes them: there may be a hundred thousand, which the thread that takes events passes on
@@ -361,11 +361,14 @@ function * readBlocks<T> (partitions: readonly PartitionReader[], scope: Scope, 
 }
 
 function addUp (stage: StatsStage, parts: readonly Groups[]): Row[] {
-  const sets = parts.flatMap(({ sets }) => sets)
-  const set = sets.length === 1 ? sets[0]! : joinSets(sets, stage.by.length, keptFields(stage).length)
+  const join = openJoin(stage.by.length, keptFields(stage).length)
   const stats = openStats(stage)
-  for (const group of partialsOf(stage, set)) stats.addPartial(group)
-  for (const { read } of parts) read.forEach(stats.addPartial)
+  for (const { set, read } of parts) {
+    if (set !== null) join.add(set)
+    read.forEach(stats.addPartial)
+  }
+  const set = join.toSet()
+  if (set !== null) for (const group of partialsOf(stage, set)) stats.addPartial(group)
   return stats.rows()
 }
 
@@ -378,8 +381,9 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob | Par
   const stats = openStats(query.stats)
   const bin = query.bin === null ? null : compileBin(query.bin, job.timeZone)
   const decode = rowDecoder({ ...query, fields: statsFields(query) }, job, condition, alive)
-  const sets = partitions.map(partition => {
-    const groups = openGroups(query.bin, query.stats!, partition.dictionary)
+  const join = openJoin(query.stats.by.length, keptFields(query.stats).length)
+  for (const partition of partitions) {
+    const groups = openGroups(query.bin, query.stats, partition.dictionary)
     const add = (block: Block): void => {
       count(block)
       alive()
@@ -395,9 +399,9 @@ function aggregate (partitions: readonly PartitionReader[], job: SearchJob | Par
       }
     }
     for (const page of pagesOf(partition, job, 'any', 'part' in job ? job.part : null)) partition.atOnce(() => page.forEach(add))
-    return groups.groups()
-  })
-  return { sets, read: stats.partials() }
+    join.add(groups.groups())
+  }
+  return { set: join.toSet(), read: stats.partials() }
 }
 
 /** Keeps each message once, with how often it came. */

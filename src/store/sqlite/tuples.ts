@@ -18,7 +18,8 @@ export function openTuples (width: number, seed: number = randomInt(2 ** 32)) {
       hash = Math.imul(hash ^ tuple[at + i]!, 0x9E37_79B1)
       hash ^= hash >>> 15
     }
-    return Math.imul(hash, 0x85EB_CA6B) >>> 7
+    hash = Math.imul(hash, 0x85EB_CA6B)
+    return hash ^ hash >>> 16
   }
 
   function isEqual (number: number, tuple: Uint32Array): boolean {
@@ -39,26 +40,27 @@ export function openTuples (width: number, seed: number = randomInt(2 ** 32)) {
     }
   }
 
+  function numberOf (tuple: Uint32Array): number {
+    const mask = slots.length - 1
+    let slot = hash(tuple, 0) & mask
+    for (let known = slots[slot]!; known !== 0; known = slots[slot]!) {
+      if (isEqual(known - 1, tuple)) return known - 1
+      slot = (slot + 1) & mask
+    }
+    if (count * 2 === slots.length) {
+      grow()
+      return numberOf(tuple)
+    }
+    slots[slot] = count + 1
+    for (let i = 0; i < width; i++) values[count * width + i] = tuple[i]!
+    return count++
+  }
+
   return {
     get count () { return count },
     /** The number of a tuple, of the next one where it is new. */
-    numberOf (tuple: Uint32Array): number {
-      const mask = slots.length - 1
-      let slot = hash(tuple, 0) & mask
-      for (let known = slots[slot]!; known !== 0; known = slots[slot]!) {
-        if (isEqual(known - 1, tuple)) return known - 1
-        slot = (slot + 1) & mask
-      }
-      if (count * 2 === slots.length) {
-        grow()
-        return this.numberOf(tuple)
-      }
-      slots[slot] = count + 1
-      for (let i = 0; i < width; i++) values[count * width + i] = tuple[i]!
-      return count++
-    },
+    numberOf,
     /** One value of a tuple. */
     valueAt: (number: number, place: number): number => values[number * width + place]!,
   }
 }
-export type Tuples = ReturnType<typeof openTuples>
