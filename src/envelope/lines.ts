@@ -1,10 +1,11 @@
 import type { BodyOutcome, BodyRules, Fault, ParsedEvent } from './envelope.js'
 import { isIndexAllowed, isTooLarge, NO_FIELDS } from './envelope.js'
 import type { Projector } from './projection.js'
+import { openProjected } from './projection.js'
 import type { ByteSpan } from './scan.js'
 import { skipSpace } from './scan.js'
 import type { ParsedObject } from './split.js'
-import { MAX_REFUSALS, textOf } from './split.js'
+import { textOf } from './split.js'
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
@@ -39,29 +40,14 @@ export function parseLines (body: Uint8Array, rules: BodyRules, take: (event: Pa
 
 /** Gives what is wanted of the object that a line is the JSON of, with nothing but white space beside it; null where it is none, or not sure to be. Lines come in their order. */
 function openLineObjects (body: Uint8Array, projector: Projector): (line: ByteSpan) => ParsedObject['object'] | null {
-  const projection = projector(body, 'events')
-  let objects: readonly ParsedObject[] = []
-  let place = 0
-  let refusals = 0
-
-  /** The object that begins at `at`. */
-  function objectAt (at: number): ParsedObject | null {
-    while (place < objects.length && objects[place]!.start < at) place++ // on a line with others
-    if (place === objects.length) {
-      if (refusals >= MAX_REFUSALS) return null
-      objects = projection.read(at)
-      place = 0
-    }
-    const object = objects[place]
-    return object?.start === at ? object : null
-  }
-
+  const projected = openProjected(projector(body, 'events'))
   return ({ start, end }) => {
     const at = skipSpace(body, start, end)
     if (at === end || body[at] !== OPEN_BRACE) return null
-    const found = objectAt(at)
-    if (found !== null && found.end <= end && skipSpace(body, found.end, end) === end) return found.object
-    refusals++
+    const found = projected.at(at)
+    if (found === null) return null
+    if (found.end <= end && skipSpace(body, found.end, end) === end) return found.object
+    projected.refuse()
     return null
   }
 }

@@ -38,6 +38,32 @@ export interface Projection {
   read (at: number): readonly ParsedObject[]
 }
 
+/** A body with as many objects that can't be projected is read without: each costs a look at what comes behind it. */
+const MAX_REFUSALS = 8
+
+/** The objects of a body one by one. */
+export function openProjected (projection: Projection) {
+  let objects: readonly ParsedObject[] = []
+  let place = 0
+  let refusals = 0
+  return {
+    /** The object that begins at an offset, which only grows; null where none does, or none that it is sure of, and after too many of these. */
+    at (at: number): ParsedObject | null {
+      while (place < objects.length && objects[place]!.start < at) place++
+      if (place === objects.length && refusals < MAX_REFUSALS) {
+        objects = projection.read(at)
+        place = 0
+      }
+      const object = objects[place]
+      if (object?.start === at) return object
+      refusals++
+      return null
+    },
+    /** Of one that is of no use: to look for it has cost as much. */
+    refuse (): void { refusals++ },
+  }
+}
+
 /** Opens bodies, of envelopes or of bare events. Each is best read to its end before the next: in turns, each turn copies anew what it reads. */
 export type Projector = (body: Uint8Array, holds: 'envelopes' | 'events') => Projection
 

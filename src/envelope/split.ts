@@ -1,5 +1,6 @@
 import { isShallow } from '../json.js'
 import type { Projector } from './projection.js'
+import { openProjected } from './projection.js'
 import type { ByteSpan } from './scan.js'
 import { isJsonSpace, openScanner, skipSpace } from './scan.js'
 
@@ -17,9 +18,6 @@ const MAX_SINGLE_BYTES = 1 << 16
 /** What guesses may cost where a body is made to mislead them: each wrong one is decoded and parsed in part. */
 const MAX_GUESS_BYTES = 1 << 20
 const MAX_WRONG_GUESSES = 8
-
-/** A body with as many objects that can't be projected is read without: each costs a look at what comes behind it. */
-export const MAX_REFUSALS = 8
 
 const decoder = new TextDecoder()
 
@@ -44,24 +42,7 @@ export function openEnvelopes (body: Uint8Array, projector: Projector | null = n
 
   let wrongGuesses = 0
 
-  const projection = projector?.(body, 'envelopes')
-  let projected: readonly ParsedObject[] = []
-  /** Of the next one that was projected. */
-  let place = 0
-  let refusals = 0
-
-  function project (): ParsedObject | null {
-    if (place === projected.length) {
-      if (projection === undefined || refusals === MAX_REFUSALS) return null
-      projected = projection.read(at)
-      place = 0
-      if (projected.length === 0) {
-        refusals++
-        return null
-      }
-    }
-    return projected[place++]!
-  }
+  const projected = projector === null ? null : openProjected(projector(body, 'envelopes'))
 
   /** Null where it can't be guessed. */
   function guessEnd (): number | null {
@@ -99,7 +80,7 @@ export function openEnvelopes (body: Uint8Array, projector: Projector | null = n
       if (scanner !== null) return scan()
       at = skipSpace(body, at)
       if (body[at] !== OPEN_BRACE) return scan()
-      const read = project() ?? guess()
+      const read = projected?.at(at) ?? guess()
       if (read !== null) {
         at = read.end
         return read
