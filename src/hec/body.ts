@@ -46,15 +46,29 @@ export function collectBody (stream: Readable, { gzip, maxBytes, budget }: { gzi
   return gzip ? collectGzip(stream, held, maxBytes) : collectPlain(stream, held)
 }
 
-/** By events: walking the stream as an iterator takes longer than all the rest of a small request. */
+interface StreamEvents {
+  readonly onData: (chunk: Buffer) => void
+  readonly onEnd: () => void
+  /** The client is gone. */
+  readonly onGone: (error?: Error) => void
+}
+
+/** Reads a stream by its events: walking it as an iterator takes longer than all the rest of a small request. Gives what ends the listening. */
+function listen (stream: Readable, { onData, onEnd, onGone }: StreamEvents): () => void {
+  stream.on('data', onData)
+  stream.on('end', onEnd)
+  stream.on('error', onGone)
+  stream.on('close', onGone)
+  return () => {
+    stream.off('data', onData)
+    stream.off('end', onEnd)
+    stream.off('error', onGone)
+    stream.off('close', onGone)
+  }
+}
+
 function collectPlain (stream: Readable, held: Held): Promise<CollectedBody> {
   return new Promise((resolve, reject) => {
-    const leave = () => {
-      stream.off('data', onData)
-      stream.off('end', onEnd)
-      stream.off('error', onGone)
-      stream.off('close', onGone)
-    }
     const onData = (chunk: Buffer) => {
       held.take(chunk)
       if (held.refusal()?.status !== 413) return
@@ -72,10 +86,7 @@ function collectPlain (stream: Readable, held: Held): Promise<CollectedBody> {
       held.release()
       reject(error)
     }
-    stream.on('data', onData)
-    stream.on('end', onEnd)
-    stream.on('error', onGone)
-    stream.on('close', onGone)
+    const leave = listen(stream, { onData, onEnd, onGone })
   })
 }
 
@@ -105,29 +116,24 @@ async function collectGzip (stream: Readable, held: Held, maxBytes: number): Pro
 
 /** Reads what is left of a body that nobody wants, up to `maxBytes`; says whether it has come to its end. */
 export function discardBody (stream: Readable, maxBytes: number): Promise<boolean> {
+  if (stream.readableEnded || stream.destroyed) return Promise.resolve(stream.readableEnded)
   return new Promise(resolve => {
     let received = 0
     const leave = (isWhole: boolean) => {
-      stream.off('data', onData)
-      stream.off('end', onEnd)
-      stream.off('error', onGone)
-      stream.off('close', onGone)
+      endListening()
       resolve(isWhole)
     }
-    const onData = (chunk: Buffer) => {
-      received += chunk.length
-      letGo([chunk]) // who sends on and on what is refused would fill the memory with it
-      if (received <= maxBytes) return
-      stream.pause()
-      leave(false)
-    }
-    const onEnd = () => leave(true)
-    const onGone = () => leave(false)
-    if (stream.readableEnded || stream.destroyed) return resolve(stream.readableEnded)
-    stream.on('data', onData)
-    stream.on('end', onEnd)
-    stream.on('error', onGone)
-    stream.on('close', onGone)
+    const endListening = listen(stream, {
+      onData (chunk) {
+        received += chunk.length
+        letGo([chunk]) // who sends on and on what is refused would fill the memory with it
+        if (received <= maxBytes) return
+        stream.pause()
+        leave(false)
+      },
+      onEnd: () => leave(true),
+      onGone: () => leave(false),
+    })
   })
 }
 
