@@ -273,18 +273,19 @@ export function toColumns (times: readonly number[], { ids, texts }: { ids: (fie
     times: () => Float64Array.from(times),
     timeAt: event => times[event]!,
     dictionary (field) {
-      const all = ids(field)
-      const places = new Uint16Array(all.length)
-      const values = distinctOf(all.length, i => all[i]!, places)
+      const { values, places } = placed(ids(field))
       return { distinct: values.length, idOf: place => values[place]!, places }
     },
     text (field) {
-      const all = texts(field)
-      const places = new Uint16Array(all.length)
-      const values = distinctOf(all.length, i => all[i]!, places)
+      const { values, places } = placed(texts(field))
       return { texts: { count: values.length, get: place => values[place]!, holding: () => values.keys() }, places }
     },
   }
+}
+
+function placed<T> (all: readonly T[]): { values: T[], places: Uint16Array } {
+  const places = new Uint16Array(all.length)
+  return { values: distinctOf(all.length, i => all[i]!, places), places }
 }
 
 /** So few values are looked through; of more it is known where each is. */

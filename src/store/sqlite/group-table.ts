@@ -2,6 +2,7 @@ import type { Scalar } from '../../event.js'
 import { toSeconds } from '../../event.js'
 import type { Aggregate, StatsStage } from '../../spl/ast.js'
 import type { Partial, PartialGroup } from '../../spl/stages/stats.js'
+import { openNumbers } from './numbers.js'
 import { openTuples } from './tuples.js'
 
 /** What is kept of each group, whatever the aggregates: the values of these fields, each once. dc, values, min and max are made of them. */
@@ -128,22 +129,11 @@ export function openJoin (byCount: number, keptCount: number) {
 
 function openJoined (byCount: number, keptCount: number) {
   const table = openGroupTable(byCount, keptCount)
-  const numbers = new Map<Scalar, number>()
-  const all: Scalar[] = []
+  const numbers = openNumbers<Scalar>()
   const tuple = new Uint32Array(byCount)
-
-  function numberOf (scalar: Scalar): number {
-    let number = numbers.get(scalar)
-    if (number === undefined) {
-      number = all.push(scalar) // from 1 on
-      numbers.set(scalar, number)
-    }
-    return number
-  }
-
   return {
     add ({ count, scalars, by, counts, earliestUs, latestUs, kept }: GroupSet): void {
-      const ofPlace = Uint32Array.from(scalars, numberOf)
+      const ofPlace = Uint32Array.from(scalars, numbers.numberOf)
       const at = kept.map(() => 0)
       for (let group = 0; group < count; group++) {
         for (let i = 0; i < byCount; i++) tuple[i] = ofPlace[by[group * byCount + i]!]!
@@ -155,7 +145,7 @@ function openJoined (byCount: number, keptCount: number) {
         })
       }
     },
-    toSet: (): GroupSet => table.toSet(Array.from({ length: byCount + keptCount }, () => (number: number) => all[number - 1]!)),
+    toSet: (): GroupSet => table.toSet(Array.from({ length: byCount + keptCount }, () => numbers.valueOf)),
   }
 }
 

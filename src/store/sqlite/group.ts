@@ -6,6 +6,7 @@ import type { BlockColumns } from './column-block.js'
 import type { DictionaryReader } from './dictionary.js'
 import type { GroupSet } from './group-table.js'
 import { keptFields, openGroupTable } from './group-table.js'
+import { openNumbers } from './numbers.js'
 
 /** A field whose values are numbers, the same in all blocks of a partition. 0 is no value. */
 interface NumberedField {
@@ -73,8 +74,7 @@ function openEdges ({ timeAt }: BlockColumns, spanUs: number): (event: number) =
 }
 
 function numberedTimes (spanUs: number): NumberedField {
-  const numbers = new Map<number, number>()
-  const edges: number[] = []
+  const numbers = openNumbers<number>()
   let last = NaN // most events are in the bin of the one before
   let lastNumber = 0
   return {
@@ -84,13 +84,12 @@ function numberedTimes (spanUs: number): NumberedField {
         const edge = edgeOf(event)
         if (edge !== last) {
           last = edge
-          lastNumber = numbers.get(edge) ?? edges.push(edge) // from 1 on
-          if (lastNumber === edges.length) numbers.set(edge, lastNumber)
+          lastNumber = numbers.numberOf(edge)
         }
         return lastNumber
       }
     },
-    scalarOf: number => toSeconds(edges[number - 1]!),
+    scalarOf: number => toSeconds(numbers.valueOf(number)),
   }
 }
 
@@ -108,20 +107,8 @@ function dictionaryField (name: string, dictionary: DictionaryReader): NumberedF
 const UNREAD = 0xffff_ffff
 
 function numberedTexts (name: string): NumberedField {
-  const numbers = new Map<string, number>()
-  const all: string[] = []
+  const numbers = openNumbers<string>()
   let ofPlace = new Uint32Array(256)
-
-  function numberOf (text: string | null): number {
-    if (text === null) return 0
-    let number = numbers.get(text)
-    if (number === undefined) {
-      number = all.push(text) // from 1 on
-      numbers.set(text, number)
-    }
-    return number
-  }
-
   return {
     open (columns) {
       const { texts, places } = columns.text(name)
@@ -130,10 +117,13 @@ function numberedTexts (name: string): NumberedField {
       return event => {
         const place = places[event]!
         let number = ofPlace[place]!
-        if (number === UNREAD) ofPlace[place] = number = numberOf(texts.get(place))
+        if (number === UNREAD) {
+          const text = texts.get(place)
+          ofPlace[place] = number = text === null ? 0 : numbers.numberOf(text)
+        }
         return number
       }
     },
-    scalarOf: number => all[number - 1]!,
+    scalarOf: numbers.valueOf,
   }
 }
