@@ -101,14 +101,14 @@ export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
+    // Given here, Fastify does not load its own, which are a tenth of the start.
+    schemaController: { compilersFactory: { buildValidator: () => validatorCompiler as never, buildSerializer: () => serializerCompiler as never } }, // typed for Ajv
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (_error, _request, reply: FastifyReply) => {
       // A URL that can't be decoded belongs to no route.
       reply.code(404).headers({ ...HEC_HEADERS, 'content-type': 'application/json; charset=UTF-8' }).send(hecBody(404))
     },
   })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, { openapi: openapiOptions(deps.version), transform: describeRoute, transformObject: describeAll })
   await app.register(rateLimit, { global: false })
   app.addHook('onSend', (_request, reply, _payload, done) => {

@@ -62,11 +62,16 @@ export function noSetting (detectionId: string): DetectionSetting {
 export function activate (loaded: LoadedDetection, stored: DetectionSetting, surroundings: Surroundings): ActiveDetection {
   const { id, file, detection } = loaded
   const settings = settingsOf(id, detection, stored, surroundings.overrides)
-  const { compiled, errors, warnings } = compile(loaded, settings.schedule, surroundings)
+  const { compiled, errors, findWarnings } = compile(loaded, settings.schedule, surroundings)
+  let warnings: readonly Problem[] | null = null
   return {
     id, file, detection, settings, compiled,
     errors: [...loaded.errors, ...errors],
-    warnings: [...loaded.warnings, ...warnings],
+    // They look at a year of slots, which a start is not to wait for.
+    get warnings () {
+      warnings ??= [...loaded.warnings, ...findWarnings()]
+      return warnings
+    },
     notes: loaded.notes,
     tests: loaded.tests,
   }
@@ -96,8 +101,8 @@ export function settingsOf (id: string, own: Pick<Detection, 'enabled_by_default
   return { enabled, schedule, origins: origins as Settings['origins'] }
 }
 
-function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule, { macros, knowledge, timeZone, samples }: Surroundings): { compiled: CompiledDefinition | null, errors: Problem[], warnings: Problem[] } {
-  const failed = (...errors: Problem[]) => ({ compiled: null, errors, warnings: [] })
+function compile ({ detection, placeInSearch, places }: LoadedDetection, schedule: Schedule, { macros, knowledge, timeZone, samples }: Surroundings): { compiled: CompiledDefinition | null, errors: Problem[], findWarnings: () => Problem[] } {
+  const failed = (...errors: Problem[]) => ({ compiled: null, errors, findWarnings: () => [] })
   if (detection === null || placeInSearch === null) return failed()
   try {
     const search = parseSearch(detection.search, macros, knowledge) // for errors that point into the text as it was written
@@ -116,7 +121,7 @@ function compile ({ detection, placeInSearch, places }: LoadedDetection, schedul
       mitre_attack: [...detection.mitre_attack],
       throttling: detection.throttling,
     }, hash => tables.find(({ table }) => table.hash === hash)!.table)
-    return { compiled, errors: [], warnings: findWarnings({ detection, placeInSearch, places }, search, compiled, samples) }
+    return { compiled, errors: [], findWarnings: () => findWarnings({ detection, placeInSearch, places }, search, compiled, samples) }
   } catch (error) {
     if (error instanceof SplError) return failed({ ...placeInSearch(error.span.start), message: `search: ${error.message}`, detail: `search: ${error.detail}` })
     if (error instanceof ScheduleError) return failed({ ...places.schedule ?? START, message: error.message })
