@@ -3,9 +3,9 @@
 # Builds with everything a native module needs; nothing of it is in the image that runs.
 FROM node:26-trixie AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.ui.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.ui.json bundle.js ./
 COPY src ./src
-# `prepare` compiles src to dist.
+# `prepare` makes dist of src.
 RUN npm ci
 RUN npm prune --omit=dev --ignore-scripts
 

@@ -56,7 +56,7 @@ export function writeConfig (dir: string, settings: object = {}, resendWindow = 
 /** `hecate serve`, as a process that need not get so far: `serving` is null where it ended before. */
 export function spawnHecate (dir: string, { signal, settings, resendWindow }: HecateOptions) {
   const config = writeConfig(dir, settings, resendWindow)
-  const main = fileURLToPath(new URL('../src/main.js', import.meta.url))
+  const main = fileURLToPath(new URL('../bundled/main.js', import.meta.url))
   const child = spawn(process.execPath, [main, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'inherit'], signal })
   const exited = exitOf(child)
   return {

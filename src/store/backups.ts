@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
 import { AppError } from '../errors.js'
+import { codeUrl } from '../resource.js'
 import type { BackupManifest } from './backup.js'
 import { readManifest } from './backup.js'
 import type { BackupJob, FromBackup, ToBackup } from './backup-thread.js'
@@ -93,7 +94,7 @@ export function openBackups ({ dataDir, backupDir, version, now, report }: Backu
       const startedAt = new Date(lastStartedMs).toISOString()
       const id = startedAt.replace(/[-:]/g, '')
       const workerData: BackupJob = { dataDir, targetDir: join(backupDir, id), version }
-      const worker = new Worker(new URL('./backup-thread.js', import.meta.url), { workerData })
+      const worker = new Worker(codeUrl('store/backup-thread.js'), { workerData })
       running = { worker, exited: new Promise(resolve => worker.once('exit', () => resolve())), backup: { ...toFailed(id, ''), state: 'running', error: null } }
       follow(worker, id)
       return running.backup

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import { resourcePath } from '../resource.js'
+import { codeUrl, resourcePath } from '../resource.js'
 
 export type Encoding = 'br' | 'gzip' | 'identity'
 
@@ -44,7 +44,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The files of the page: its compiled modules, `assets/`, and the libraries that it imports. They are read once, and are the same until the process ends. */
 export function openAssets (): Assets {
-  const modules = fileURLToPath(new URL('page/', import.meta.url))
+  const modules = fileURLToPath(codeUrl('ui/page/'))
   const assets = resourcePath('assets')
   const contents = new Map<string, Buffer>([
     ...filesBelow(modules).filter(name => name.endsWith('.js')).map(name => [`page/${name}`, readFileSync(`${modules}/${name}`)] as const),

@@ -15,11 +15,10 @@ import { command } from '../fixtures/command.js'
 import { shippedFiles } from '../fixtures/detections.js'
 import { openRandom } from '../fixtures/events.js'
 import { GOLDEN, LITERAL, toEnvelope } from '../fixtures/golden.js'
-import { hecate } from '../fixtures/process.js'
+import { hecate, MAIN } from '../fixtures/process.js'
 
 const G01 = GOLDEN.find(({ id }) => id === 'G01')!
 const LINES = G01.events.map(event => JSON.stringify(event))
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
 /** Detections of each kind of row, and one that speaks when there is nothing. */
 const RULES = {

@@ -2,14 +2,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import t from 'tap'
 import { tempDir, TOKEN } from '../fixtures/app.js'
+import { MAIN } from '../fixtures/process.js'
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0
 const skip = hasStrace || process.env.CI === 'true' ? false : 'strace is not installed'
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const REQUESTS = 10
 
 /** System calls of a server that takes requests one after the other: 'sync' of the partition's WAL, 'ok' for a 200 of HEC. */

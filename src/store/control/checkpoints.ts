@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type Database from 'better-sqlite3'
+import { codeUrl } from '../../resource.js'
 import type { CheckpointJob, FromCheckpoints, ToCheckpoints } from './checkpoint-thread.js'
 
 /** A quarter of what SQLite lets lie before a commit has to do it. */
@@ -20,7 +21,7 @@ const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 
  */
 export function startCheckpoints (db: Database.Database, report: (message: string) => void) {
   db.pragma(`wal_autocheckpoint = ${MAX_PAGES}`)
-  const worker = new Worker(new URL('./checkpoint-thread.js', import.meta.url), { workerData: { path: db.name, intervalMs: INTERVAL_MS, minPages: MIN_PAGES } satisfies CheckpointJob, resourceLimits: THREAD_LIMITS })
+  const worker = new Worker(codeUrl('store/control/checkpoint-thread.js'), { workerData: { path: db.name, intervalMs: INTERVAL_MS, minPages: MIN_PAGES } satisfies CheckpointJob, resourceLimits: THREAD_LIMITS })
   let isClosing = false
   const exited = once(worker, 'exit').catch(() => {}) // where it fails, `error` comes in place of it
   worker.on('message', ({ failed }: FromCheckpoints) => report(failed))

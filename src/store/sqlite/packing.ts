@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { codeUrl } from '../../resource.js'
 import type { PackedPartition } from '../events.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
@@ -72,7 +73,7 @@ export function openPacking ({ dir, resendWindowUs, fieldsHash, put, onDamage }:
 
   /** Null where it was stopped. */
   function runThread (job: PackJob, signal: AbortSignal): Promise<PartitionSummary | null> {
-    const worker = new Worker(new URL('./pack-thread.js', import.meta.url), { workerData: job, resourceLimits: THREAD_LIMITS })
+    const worker = new Worker(codeUrl('store/sqlite/pack-thread.js'), { workerData: job, resourceLimits: THREAD_LIMITS })
     const onAbort = () => { worker.postMessage('stop' satisfies ToPacker) }
     signal.addEventListener('abort', onAbort)
     if (signal.aborted) onAbort()

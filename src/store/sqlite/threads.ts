@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.js'
+import { codeUrl } from '../../resource.js'
 import type { AppendOutcome, AppendRequest, ArrivalResult, DroppedPartition, FoundEvent, FoundGroup, SearchResult, SourceArrivals } from '../events.js'
 import type { Damage } from './damage.js'
 import { toUnavailable } from './damage.js'
@@ -45,7 +46,7 @@ interface WriterEvents {
 
 /** Starts the writer thread; resolves with the partitions it found when it takes requests. */
 export async function startWriter (options: WriterOptions, { committed, damaged }: WriterEvents) {
-  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options, resourceLimits: WRITER_LIMITS })
+  const worker = new Worker(codeUrl('store/sqlite/writer-thread.js'), { workerData: options, resourceLimits: WRITER_LIMITS })
   const pending: PendingAppend[] = []
   const queued: AppendRequest[] = []
   let failure: Error | null = null
@@ -203,7 +204,7 @@ export function openReaders (options: ReaderOptions, { maxThreads, minPartEvents
   function startReader () {
     const shared = new SharedArrayBuffer(8)
     const workerData: ReaderThreadOptions = { ...options, shared }
-    const worker = new Worker(new URL('./reader-thread.js', import.meta.url), { workerData, resourceLimits: READER_LIMITS })
+    const worker = new Worker(codeUrl('store/sqlite/reader-thread.js'), { workerData, resourceLimits: READER_LIMITS })
     const thread = { worker, state: new Uint32Array(shared), running: [] as Waiting[], forgetting: [] as ReturnType<typeof deferred<void>>[], exited: deferred<void>() }
     const rejectAll = (error: Error) => { for (const { reject } of thread.running.splice(0)) reject(error) }
     worker.on('message', (message: FromReader) => {
