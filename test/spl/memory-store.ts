@@ -19,7 +19,7 @@ export function runPlan (plan: SearchPlan, events: readonly Fields[], timeZone: 
   const predicate = resolveSubsearches(query.predicate, subsearch)
   const context = { ...CONTEXT, timeZone, nowMs, lookups, subsearch }
   const rows = [...runStages(stages, answer({ ...query, predicate }, events), context)]
-  const sink = openSink(stages, context)
+  const sink = openSink(stages, context, Infinity)
   for (const row of answer({ ...query, predicate }, events)) sink.add(row)
   const [pulled, pushed] = [rows, [...sink.rows()]].map(list => JSON.stringify(list.map(({ values, origin }) => [[...values], origin])))
   if (pulled !== pushed) throw new Error(`rows one by one give ${pushed}, all of them ${pulled}`)

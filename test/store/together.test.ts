@@ -18,11 +18,17 @@ const SEARCHES = [
   'nothing=1 | table a',
   '* | stats count BY sourcetype',
   '* | dedup b | table a',
+  '* | dedup 2 a b keepempty=true | stats list(_time) AS times BY a',
+  '* | eval c=a%2 | dedup c consecutive=true | stats count',
+  '* | dedup a sortby -b | table a b',
+  '* | where a>2 | head 7 | stats list(_time) AS times',
+  '* | head 0 | stats count',
+  '* | dedup a | head 3 | dedup b | table _time',
 ]
 
-function search (events: EventStore, text: string, signal?: AbortSignal) {
+function search (events: EventStore, text: string, { signal, limit = 1_000 }: { signal?: AbortSignal, limit?: number } = {}) {
   const plan = planSearch(parseSearch(text, new Map()), { columns: new Set(Object.keys(COLUMNS)), pushDown: 'on' })
-  return events.search(plan, { window: ALL_TIME, position: events.position(), timeZone: 'UTC', nowMs: 0, limit: 1_000, ...(signal === undefined ? {} : { signal }) })
+  return events.search(plan, { window: ALL_TIME, position: events.position(), timeZone: 'UTC', nowMs: 0, limit, ...(signal === undefined ? {} : { signal }) })
 }
 
 /** The names of 30 events together are too many for foreach. */
@@ -48,6 +54,14 @@ t.test('searches that are run together give what each gives alone', async t => {
   t.strictSame(await Promise.all(SEARCHES.map(text => search(events, text))), alone)
 })
 
+t.test('and no more rows of it than are wanted', async t => {
+  const events = await openFilled(t)
+  for (const limit of [299, 300]) {
+    const [first, second] = await Promise.all(['* | table _time', '* | where a<9'].map(text => search(events, text, { limit })))
+    t.match([first, second].map(result => [result!.rows.length, result!.truncated]), [[limit, limit < 300], [limit, limit < 300]])
+  }
+})
+
 t.test('what is wrong with one of them is its own', async t => {
   const events = await openFilled(t)
   const outcomes = await Promise.allSettled(['a=1 | stats count', '* | foreach f* [eval x_<<FIELD>> = 1]', 'a=2 | stats count'].map(text => search(events, text)))
@@ -62,7 +76,7 @@ t.test('what is wrong with one of them is its own', async t => {
 t.test('one that nobody waits for any more stops alone', async t => {
   const events = await openFilled(t)
   const abort = new AbortController()
-  const [first, second] = [search(events, 'a=1 | stats count', abort.signal), search(events, 'a=2 | stats count')]
+  const [first, second] = [search(events, 'a=1 | stats count', { signal: abort.signal }), search(events, 'a=2 | stats count')]
   abort.abort()
 
   await t.rejects(first, { code: 'unavailable' })

@@ -5,16 +5,22 @@ import { openHolder } from './hold.js'
 import { sortRows } from './sort.js'
 
 /**
- * R77: the first rows of each combination of values, in the order in which they come or that `sortby` gives. Values are told
- * apart by their text, with case; a multivalue by all its values. A row without one of the fields is dropped, or kept by `keepempty`.
+ * R77: whether a row is one of the first of its combination of values, in the order in which they come. Values are told apart by their text, with
+ * case; a multivalue by all its values. A row without one of the fields is dropped, or kept by `keepempty`.
  */
+export function openDedup ({ fields, count, consecutive, keepempty }: DedupStage): (row: Row) => boolean {
+  const isKept = consecutive ? countRuns(count) : countAll(count)
+  return row => {
+    const key = keyOf(row, fields)
+    return key === null ? keepempty : isKept(key)
+  }
+}
+
+/** The same of rows in the order that `sortby` gives. */
 export function dedup (stage: DedupStage): (rows: Iterable<Row>) => Iterable<Row> {
-  const isKept = stage.consecutive ? countRuns(stage.count) : countAll(stage.count)
+  const isKept = openDedup(stage)
   return function * (rows) {
-    for (const row of stage.sortby.length === 0 ? rows : sortRows(rows, stage.sortby, 'dedup sortby')) {
-      const key = keyOf(row, stage.fields)
-      if (key === null ? stage.keepempty : isKept(key)) yield row
-    }
+    for (const row of sortRows(rows, stage.sortby, 'dedup sortby')) if (isKept(row)) yield row
   }
 }
 

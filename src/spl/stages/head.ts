@@ -14,6 +14,12 @@ export function head ({ count }: HeadStage): (rows: Iterable<Row>) => Iterable<R
   }
 }
 
+/** Whether a row is one of the first, of rows that come whether they are wanted or not. */
+export function openHead ({ count }: HeadStage): () => boolean {
+  let left = count
+  return () => left-- > 0
+}
+
 /** The last rows, the last one first. */
 export function tail ({ count }: TailStage): (rows: Iterable<Row>) => Iterable<Row> {
   return function * (rows) {

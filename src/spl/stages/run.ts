@@ -7,13 +7,13 @@ import { resolveSubsearches } from '../subsearch.js'
 import { compileAddtotals } from './addtotals.js'
 import { compileBin } from './bin.js'
 import { compileConvert } from './convert.js'
-import { dedup } from './dedup.js'
+import { dedup, openDedup } from './dedup.js'
 import { compileEval } from './eval.js'
 import { eventstats } from './eventstats.js'
 import { compileFields } from './fields.js'
 import { compileFill, fillNull } from './fillnull.js'
 import { foreach } from './foreach.js'
-import { head, reverse, tail } from './head.js'
+import { head, openHead, reverse, tail } from './head.js'
 import { openHolder, sizeOf } from './hold.js'
 import { join } from './join.js'
 import { compileLookupStage, inputlookup } from './lookup.js'
@@ -41,7 +41,7 @@ export interface RunContext extends EvalContext {
 
 type Pipe = (rows: Iterable<Row>) => Iterable<Row>
 
-/** What a stage that looks at one row at a time makes of it; null leaves it out. */
+/** What a stage that looks at one row after the other makes of it; null leaves it out. */
 type Step = (row: Row) => Row | null
 
 /**
@@ -61,10 +61,10 @@ export function runStages (stages: readonly Stage[], rows: Iterable<Row>, contex
 
 /**
  * The same for rows that come one by one, of several searches in turn: `add` does what can be done at once, `rows` the rest. What is
- * neither dropped nor aggregated is held; AppError `invalid` where that is too much.
+ * neither dropped nor aggregated is held; AppError `invalid` where that is too much. Of the result no more than `wanted` rows are.
  */
-export function openSink (stages: readonly Stage[], context: RunContext) {
-  const { steps, behind: [next, ...rest] } = leadingSteps(stages, context)
+export function openSink (stages: readonly Stage[], context: RunContext, wanted: number) {
+  const { steps, behind: [next, ...rest] } = leadingSteps(stages, context, stage => stage.kind === 'head' ? keep(openHead(stage)) : compileStep(stage, context))
   const stats = next?.kind === 'stats' ? openStats(next, context) : null
   const holder = openHolder('a search that is run beside others')
   const held: Row[] = []
@@ -73,7 +73,7 @@ export function openSink (stages: readonly Stage[], context: RunContext) {
       const result = takeStepsOf(row, steps)
       if (result === null) return
       if (stats !== null) stats.add(result)
-      else {
+      else if (next !== undefined || held.length < wanted) {
         holder.add(sizeOf(result))
         held.push(result)
       }
@@ -85,20 +85,20 @@ export function openSink (stages: readonly Stage[], context: RunContext) {
 }
 export type Sink = ReturnType<typeof openSink>
 
-function leadingSteps (stages: readonly Stage[], context: RunContext): { steps: Step[], behind: readonly Stage[] } {
+function leadingSteps (stages: readonly Stage[], context: RunContext, toStep = (stage: Stage) => compileStep(stage, context)): { steps: Step[], behind: readonly Stage[] } {
   const steps: Step[] = []
   for (const stage of stages) {
-    const step = compileStep(stage, context)
+    const step = toStep(stage)
     if (step === null) break
     steps.push(step)
   }
   return { steps, behind: stages.slice(steps.length) }
 }
 
-/** Stages that `compileStep` makes a step of. */
+/** Stages that `compileStep` always makes a step of. */
 type StepStage = Extract<Stage, { kind: 'search' | 'where' | 'regex' | 'bin' | 'eval' | 'convert' | 'makemv' | 'nomv' | 'addtotals' | 'spath' | 'rex' | 'sed' | 'replace' | 'lookup' | 'table' | 'fields' | 'rename' }>
 
-/** Of a stage that looks at one row at a time; null of any other. */
+/** Of a stage that looks at one row after the other; null of any other. */
 function compileStep (stage: Stage, context: RunContext): Step | null {
   const { warn } = context
   switch (stage.kind) {
@@ -124,6 +124,7 @@ function compileStep (stage: Stage, context: RunContext): Step | null {
     case 'table': return compileTable(stage)
     case 'fields': return compileFields(stage)
     case 'rename': return compileRename(stage)
+    case 'dedup': return stage.sortby.length === 0 ? keep(openDedup(stage)) : null
     default: return null
   }
 }
