@@ -27,8 +27,11 @@ const BUSY_TRIES = 600
 /** What could not be packed is not tried again for so long after it has failed: it may take an hour until it fails. */
 const FAILED_PAUSE_MS = 3_600_000
 
-/** Bounds the memory of a thread that has all the time it needs. */
-const THREAD_LIMITS = { maxYoungGenerationSizeMb: 8 }
+/**
+ * Bounds the memory of a thread that has all the time it needs. What zstd has decoded is memory that V8 doesn't know of, and is given back with the small objects
+ * around it: the fewer of these there may be, the sooner.
+ */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1 }
 
 /** Packs partitions whose day is over, one at a time. */
 export function openPacking ({ dir, resendWindowUs, fieldsHash, put, onDamage }: PackingOptions) {
