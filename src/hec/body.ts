@@ -4,37 +4,67 @@ import { isAlone, letGo } from './memory.js'
 import { HecError } from './reply.js'
 
 /**
- * Bytes of request bodies that are held in memory at one time, from their arrival until they are on disk. They are stored in a fifth of a second, so nobody waits
- * longer: who comes when there are more is told to come again.
+ * Bytes of request bodies that are held in memory at one time, from their arrival until they are on disk: what is stored in some 50 ms. Who comes when there are more is
+ * told to come again.
  */
-export const MAX_BYTES_IN_FLIGHT = 16 << 20
+export const MAX_BYTES_IN_FLIGHT = 8 << 20
 
-/** What a single request may hold while there is no other. */
+/** What a single large request may hold beside them. */
 export const MAX_BYTES_ALONE = 128 << 20
 
-/** Counts bytes in flight. `largest`: what a request may take that is alone. */
+/** What one request has taken of the budget. */
+export interface Share {
+  readonly bytes: number
+  /** Takes so many more if there is room; else nothing. */
+  tryTake (count: number): boolean
+  /** Gives all of it back. */
+  release (): void
+}
+
+/**
+ * Counts bytes in flight, `limit` of all requests together. One that is large, more than half of that, may take up to `largest` while there is no other large one: among
+ * small ones, of which there are always some, it would never have room.
+ */
 export function openByteBudget (limit: number, largest: number = limit) {
-  let bytes = 0
-  /** Whether there is room for so many more; `own` are those that whoever asks has taken before. */
-  const hasRoom = (count: number, own = 0): boolean => bytes + count <= (bytes === own ? largest : limit)
+  let together = 0
+  /** What it has taken is not among the others'. */
+  let large: Share | null = null
+  const mayBeLarge = (count: number): boolean => large === null && largest > limit && count > limit / 2 && count <= largest
   return {
-    limit,
     largest,
-    get bytes () { return bytes },
-    hasRoom,
-    /** Takes `count` bytes if there is room; else nothing. */
-    tryTake (count: number, own = 0): boolean {
-      if (!hasRoom(count, own)) return false
-      bytes += count
-      return true
+    get bytes () { return together + (large?.bytes ?? 0) },
+    get isFull () { return together >= limit },
+    /** Whether a request of so many bytes would have room now. */
+    hasRoom: (count: number): boolean => together + count <= limit || mayBeLarge(count),
+    open (): Share {
+      let own = 0
+      const share: Share = {
+        get bytes () { return own },
+        tryTake (count) {
+          if (large === share) {
+            if (own + count > largest) return false
+          } else if (together + count <= limit) together += count
+          else if (mayBeLarge(own + count)) {
+            large = share
+            together -= own
+          } else return false
+          own += count
+          return true
+        },
+        release () {
+          if (large === share) large = null
+          else together -= own
+          own = 0
+        },
+      }
+      return share
     },
-    give (count: number): void { bytes -= count },
   }
 }
 export type ByteBudget = ReturnType<typeof openByteBudget>
 
-/** A body in memory of its own, so that it can be moved to the writer; `bytes` of the budget are taken for it. */
-export interface CollectedBody { readonly body: ArrayBuffer, readonly bytes: number }
+/** A body in memory of its own, so that it can be moved to the writer, and what it has taken of the budget. */
+export interface CollectedBody { readonly body: ArrayBuffer, readonly share: Share }
 
 /**
  * Collects a body, gunzipped where it is gzip. Throws HecError: 413 above `maxBytes`, before or after gunzipping; 9 where the
@@ -143,13 +173,12 @@ function tooLarge (): HecError {
 
 /** The part of a body that has arrived. The first refusal stands; with it everything held is let go. */
 function openHeld (maxBytes: number, budget: ByteBudget) {
+  const share = budget.open()
   let chunks: Buffer[] = []
-  let bytes = 0
   let refusal: HecError | null = null
 
   function release (): void {
-    budget.give(bytes)
-    bytes = 0
+    share.release()
     letGo(chunks)
     chunks = []
   }
@@ -166,22 +195,21 @@ function openHeld (maxBytes: number, budget: ByteBudget) {
     take (chunk: Buffer): void {
       chunks.push(chunk)
       if (refusal !== null) return release()
-      if (bytes + chunk.length > maxBytes) return refuse(tooLarge())
-      if (!budget.tryTake(chunk.length, bytes)) return refuse(new HecError(9))
-      bytes += chunk.length
+      if (share.bytes + chunk.length > maxBytes) return refuse(tooLarge())
+      if (!share.tryTake(chunk.length)) refuse(new HecError(9))
     },
     /** The whole body; nobody else may look at its chunks any more. */
     join (): CollectedBody {
       const [first] = chunks
-      if (chunks.length === 1 && isAlone(first!)) return { body: first!.buffer as ArrayBuffer, bytes }
-      const body = Buffer.allocUnsafeSlow(bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
+      if (chunks.length === 1 && isAlone(first!)) return { body: first!.buffer as ArrayBuffer, share }
+      const body = Buffer.allocUnsafeSlow(share.bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
       let at = 0
       for (const chunk of chunks) {
         body.set(chunk, at)
         at += chunk.length
       }
       letGo(chunks)
-      return { body: body.buffer as ArrayBuffer, bytes }
+      return { body: body.buffer as ArrayBuffer, share }
     },
   }
 }

@@ -153,7 +153,7 @@ function maxBytes (request: FastifyRequest, { maxBodyBytes, budget }: HecDeps): 
 
 /** Whether a request would be refused with code 9. */
 function isBusy ({ budget, disk, events }: HecDeps): boolean {
-  return budget.bytes >= budget.limit || disk.state().isFull || events.failure() !== null
+  return budget.isFull || disk.state().isFull || events.failure() !== null
 }
 
 /** What `/health` says; no token is looked at. */
@@ -178,17 +178,18 @@ async function collect (request: FastifyRequest, payload: Readable, deps: HecDep
 }
 
 /** The body and the sender of a request that was let in. Throws HecError where its body was refused. */
-function letIn ({ hecSender, body }: FastifyRequest<HecRoute>): Sender & CollectedBody {
+function letIn ({ hecSender, body }: FastifyRequest<HecRoute>): Sender & Pick<CollectedBody, 'body'> & Partial<CollectedBody> {
   if (hecSender === null) throw new Error('a request without a token came through')
   if (body instanceof HecError) throw body
   const { token, channel } = hecSender
-  if (body === undefined || body === null) return { token, channel, body: new ArrayBuffer(0), bytes: 0 } // Fastify parses no body that has no bytes
-  return { token, channel, body: body.body, bytes: body.bytes }
+  if (body === undefined || body === null) return { token, channel, body: new ArrayBuffer(0) } // Fastify parses no body that has no bytes
+  return { token, channel, body: body.body, share: body.share }
 }
 
 /** Stores a request's events. The reply says 200 when they are on disk. */
 async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: RouteDeps) {
-  const { token, channel, body, bytes } = letIn(request)
+  const { token, channel, body, share } = letIn(request)
+  const bytes = body.byteLength // it is moved to the writer below
   if (bytes === 0) throw new HecError(5)
   const nowMs = deps.now()
   const sender = senderOf(token, channel)
@@ -207,18 +208,18 @@ async function receive (request: FastifyRequest<HecRoute>, reply: FastifyReply, 
   } finally {
     place?.release()
     if (hasRoom) deps.disk.give(bytes)
-    deps.budget.give(bytes)
+    share?.release()
   }
 }
 
 /** Answers `/ack`: which ids of the channel are on disk. */
 async function answerPoll (request: FastifyRequest<HecRoute>, reply: FastifyReply, deps: HecDeps) {
-  const { token, channel, body, bytes } = letIn(request)
+  const { token, channel, body, share } = letIn(request)
   try {
     const acks = deps.acks.query(senderOf(token, channel), parseAckQuery(body), deps.now())
     return reply.header('content-type', JSON_TYPE).send(emitAcks(acks))
   } finally {
-    deps.budget.give(bytes)
+    share?.release()
   }
 }
 

@@ -39,9 +39,16 @@ t.test('a gzip bomb is stopped where the limit is', async t => {
   const bomb = gzipSync(Buffer.alloc(100 << 20, ' '))
   const watched = {
     ...openByteBudget(1 << 20),
-    tryTake (count: number): boolean {
-      most += count
-      return true
+    open () {
+      const share = openByteBudget(1 << 20).open()
+      return {
+        get bytes () { return share.bytes },
+        tryTake (count: number): boolean {
+          most += count
+          return share.tryTake(count)
+        },
+        release: share.release,
+      }
     },
   }
 
@@ -140,16 +147,45 @@ t.test('a body of more events than a request can hold is refused whole, others g
   t.equal(it.budget.bytes, 0)
 })
 
-t.test('a large body has room while it is alone, and others are told to come again', async t => {
+t.test('a large body has room beside small ones, while there is no other large one', async t => {
   const budget = openByteBudget(100, 1000)
+  const [large, small, other] = [budget.open(), budget.open(), budget.open()]
 
-  t.ok(budget.tryTake(90))
-  t.notOk(budget.hasRoom(11))
-  t.ok(budget.tryTake(800, 90), 'it goes on growing')
-  t.notOk(budget.tryTake(1))
-  t.notOk(budget.tryTake(200, 890), 'but not for ever')
-  budget.give(890)
-  t.ok(budget.tryTake(60))
-  t.ok(budget.tryTake(40))
-  t.notOk(budget.tryTake(1, 60), 'with another one beside it there is room for as much as all may have')
+  t.ok(small.tryTake(45))
+  t.ok(other.tryTake(15))
+  t.ok(large.tryTake(40))
+  t.ok(budget.isFull)
+  t.notOk(small.tryTake(1))
+  t.notOk(large.tryTake(10), 'what is no more than half of all is not large')
+  t.ok(budget.hasRoom(51))
+  t.ok(large.tryTake(500), 'it goes on growing')
+  t.equal(budget.bytes, 600)
+  t.notOk(budget.isFull, 'and leaves the others what it had of theirs')
+  t.ok(other.tryTake(40))
+  t.notOk(budget.hasRoom(51))
+  t.notOk(other.tryTake(1), 'another one would be the second')
+  t.notOk(large.tryTake(461), 'it does not grow for ever')
+  t.ok(large.tryTake(460))
+
+  large.release()
+  t.equal(budget.bytes, 100)
+  t.ok(other.tryTake(60), 'now the other may be the large one')
+  for (const share of [small, other, large]) share.release()
+  t.equal(budget.bytes, 0)
+})
+
+t.test('a large body is taken while small ones keep coming', async t => {
+  const it = await testApp(t, { budget: openByteBudget(1_000, 100_000) })
+  const port = await listen(it)
+  const body = JSON.stringify({ event: 'large'.padEnd(50_000, '.') })
+  const small = await openSocket(t, port)
+  small.write(postHead('/services/collector', { Authorization: auth.authorization, 'Content-Length': 900 }) + EVENT.padEnd(600))
+  await until(() => it.budget.bytes === 600)
+
+  t.equal((await post(it, body)).body, SUCCESS, 'plain')
+  t.equal((await post(it, gzipSync(body), { 'content-encoding': 'gzip' })).body, SUCCESS, 'gzip')
+  t.equal(it.budget.bytes, 600)
+  small.write(' '.repeat(300))
+  t.match(await small.read(SUCCESS), SUCCESS)
+  t.equal(it.budget.bytes, 0)
 })

@@ -70,7 +70,7 @@ export type AppName = keyof typeof APPS
 
 function filled (limit: number, bytes: number) {
   const budget = openByteBudget(limit)
-  budget.tryTake(bytes)
+  budget.open().tryTake(bytes)
   return budget
 }
 

@@ -85,10 +85,11 @@ export const REPLY_ENTRIES: readonly Entry[] = [
     run: async t => {
       const budget = openByteBudget(10)
       const { app } = await testApp(t, { budget })
+      const share = budget.open()
 
-      budget.tryTake(10)
+      share.tryTake(10)
       t.equal((await app.inject(HEALTH)).json().code, 18)
-      budget.give(10)
+      share.release()
       t.equal((await app.inject(HEALTH)).json().code, 17)
     },
   },
