@@ -1,4 +1,5 @@
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { join, normalize, sep } from 'node:path'
 import { build } from 'esbuild'
 
 /**
@@ -10,9 +11,8 @@ const [outdir = 'dist', page] = process.argv.slice(2)
 /** Packages with native code, which look for it beside themselves. */
 const NATIVE = ['better-sqlite3', 'lz4-napi', '@toondepauw/node-zstd']
 
-removeOld()
 if (page !== undefined) cpSync(page, `${outdir}/ui/page`, { recursive: true })
-await build({
+const { metafile } = await build({
   entryPoints: ['src/main.ts', 'src/**/*-thread.ts'],
   outbase: 'src',
   outdir,
@@ -26,10 +26,17 @@ await build({
   sourcesContent: false,
   banner: { js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);" }, // for packages that are CommonJS
   logLevel: 'warning',
+  metafile: true,
 })
+removeOthers(Object.keys(metafile.outputs))
 
-/** Files of an earlier build have other names. */
-function removeOld () {
-  if (!existsSync(outdir)) return
-  for (const name of readdirSync(outdir)) if (name !== 'ui') rmSync(`${outdir}/${name}`, { recursive: true })
+/** What an earlier build has left has other names, and `tsc` leaves more than the page. Not before there is something in its place. */
+function removeOthers (made) {
+  const compiled = join(outdir, 'ui', 'page')
+  const kept = [...made.map(path => normalize(path)), compiled]
+  for (const name of readdirSync(outdir, { recursive: true })) {
+    const path = join(outdir, name)
+    const isKept = path.startsWith(compiled + sep) || kept.some(one => one === path || one.startsWith(path + sep))
+    if (!isKept) rmSync(path, { recursive: true, force: true })
+  }
 }

@@ -84,22 +84,33 @@ export interface AppDeps extends DetectionDeps, LedgerRouteDeps, BackfillRouteDe
   /** Makes the app speak HTTPS instead of HTTP. */
   readonly https?: ServerOptions | undefined
   readonly log: FastifyBaseLogger
+  /** For a request to come whole (300,000). */
+  readonly requestTimeoutMs?: number | undefined
 }
 
 /** Longer than any forwarder keeps an idle connection; Node's own 5 s is shorter than they assume (hec.md section 8). */
 const KEEP_ALIVE_MS = 120_000
+
+/** A request that has not come whole by then is given up: what a sender holds that is gone without a word would be held for ever. As Node's own, which Fastify turns off. */
+const REQUEST_TIMEOUT_MS = 300_000
+
+/** How often it is looked for such requests. */
+const REQUEST_LOOK_MS = 30_000
 
 /** Of an id or a name in a path; the schemas of the routes say less. Fastify's own 100 is shorter than names may be. */
 const MAX_PARAM_LENGTH = 1000
 
 /** The whole HTTP face. It listens to nothing, so tests inject into it. */
 export async function buildApp (deps: AppDeps): Promise<FastifyInstance> {
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = deps
+  const watched = { connectionsCheckingInterval: Math.min(requestTimeoutMs, REQUEST_LOOK_MS) }
   const app = fastify({
-    ...deps.https === undefined ? {} : { https: deps.https },
+    ...deps.https === undefined ? { http: watched } : { https: { ...deps.https, ...watched } },
     loggerInstance: deps.log,
     logController: new LogController({ disableRequestLogging: true }), // a line per HEC request would cost more than the request
     genReqId: () => randomUUID(),
     keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: requestTimeoutMs,
     return503OnClosing: false,
     // Given here, Fastify does not load its own, which are a tenth of the start.
     schemaController: { compilersFactory: { buildValidator: () => validatorCompiler as never, buildSerializer: () => serializerCompiler as never } }, // typed for Ajv

@@ -22,32 +22,36 @@ export interface Share {
 }
 
 /**
- * Counts bytes in flight, `limit` of all requests together. One that is large, more than half of that, may take up to `largest` while there is no other large one: among
- * small ones, of which there are always some, it would never have room.
+ * Counts bytes in flight, `limit` of all requests together. A large one, of more than half of that, is not among them: it may take up to `largest` while there is no other
+ * large one. Among small ones, of which there are always some, it would never have room, and they would have none beside it.
  */
 export function openByteBudget (limit: number, largest: number = limit) {
   let together = 0
-  /** What it has taken is not among the others'. */
   let large: Share | null = null
-  const mayBeLarge = (count: number): boolean => large === null && largest > limit && count > limit / 2 && count <= largest
+  const isLarge = (count: number): boolean => largest > limit && count > limit / 2
   return {
     largest,
     get bytes () { return together + (large?.bytes ?? 0) },
+    /** Whether there is no room for a small request. */
     get isFull () { return together >= limit },
     /** Whether a request of so many bytes would have room now. */
-    hasRoom: (count: number): boolean => together + count <= limit || mayBeLarge(count),
-    open (): Share {
+    hasRoom: (count: number): boolean => isLarge(count) ? large === null && count <= largest : together + count <= limit,
+    /** `declared`: how many bytes the request says that it has. */
+    open (declared: number): Share {
       let own = 0
       const share: Share = {
         get bytes () { return own },
         tryTake (count) {
-          if (large === share) {
-            if (own + count > largest) return false
-          } else if (together + count <= limit) together += count
-          else if (mayBeLarge(own + count)) {
+          if (large === null && isLarge(Math.max(declared, own + count))) {
             large = share
             together -= own
-          } else return false
+          }
+          if (large === share) {
+            if (own + count > largest) return false
+          } else {
+            if (isLarge(Math.max(declared, own + count)) || together + count > limit) return false
+            together += count
+          }
           own += count
           return true
         },
@@ -66,13 +70,21 @@ export type ByteBudget = ReturnType<typeof openByteBudget>
 /** A body in memory of its own, so that it can be moved to the writer, and what it has taken of the budget. */
 export interface CollectedBody { readonly body: ArrayBuffer, readonly share: Share }
 
+interface BodyOptions {
+  readonly gzip: boolean
+  readonly maxBytes: number
+  /** As its Content-Length; 0 where there is none. */
+  readonly declared: number
+  readonly budget: ByteBudget
+}
+
 /**
  * Collects a body, gunzipped where it is gzip. Throws HecError: 413 above `maxBytes`, before or after gunzipping; 9 where the
  * budget has no room, 6 where gzip does not decode. But for 413 the rest is read first, so that the client sees the reply
  * and the connection can be used again. On an error nothing stays taken.
  */
-export function collectBody (stream: Readable, { gzip, maxBytes, budget }: { gzip: boolean, maxBytes: number, budget: ByteBudget }): Promise<CollectedBody> {
-  const held = openHeld(maxBytes, budget)
+export function collectBody (stream: Readable, { gzip, maxBytes, declared, budget }: BodyOptions): Promise<CollectedBody> {
+  const held = openHeld(maxBytes, budget.open(declared))
   return gzip ? collectGzip(stream, held, maxBytes) : collectPlain(stream, held)
 }
 
@@ -172,8 +184,7 @@ function tooLarge (): HecError {
 }
 
 /** The part of a body that has arrived. The first refusal stands; with it everything held is let go. */
-function openHeld (maxBytes: number, budget: ByteBudget) {
-  const share = budget.open()
+function openHeld (maxBytes: number, share: Share) {
   let chunks: Buffer[] = []
   let refusal: HecError | null = null
 

@@ -137,13 +137,18 @@ function check (request: FastifyRequest, deps: HecDeps): void {
   if (encoding !== 'gzip' && encoding !== 'identity') throw new HecError(6, 415, 'Unsupported content encoding')
   if (deps.isShuttingDown()) throw new HecError(23)
   if (!isPoll && deps.disk.state().isFull) throw new HecError(9)
-  if (!deps.budget.hasRoom(Number(headers['content-length'] ?? 0))) throw new HecError(9) // before the body is sent, where the client says how long it is
+  if (!deps.budget.hasRoom(declaredBytes(request))) throw new HecError(9) // before the body is sent, where the client says how long it is
   request.hecSender = { token, channel }
   deps.usage.letIn(token, deps.now())
 }
 
 function encodingOf ({ headers }: FastifyRequest): string {
   return headers['content-encoding']?.trim().toLowerCase() || 'identity'
+}
+
+/** As they are sent, so fewer than there are where they are compressed; 0 where the client doesn't say. */
+function declaredBytes ({ headers }: FastifyRequest): number {
+  return Number(headers['content-length'] ?? 0)
 }
 
 /** A body that could never fit what may be in flight is too large, however little is in flight now. */
@@ -170,7 +175,7 @@ function health (deps: HecDeps): HecCode {
 async function collect (request: FastifyRequest, payload: Readable, deps: HecDeps): Promise<CollectedBody | HecError | undefined> {
   if (request.hecSender === null) return undefined
   try {
-    return await collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(request, deps), budget: deps.budget })
+    return await collectBody(payload, { gzip: encodingOf(request) === 'gzip', maxBytes: maxBytes(request, deps), declared: declaredBytes(request), budget: deps.budget })
   } catch (error) {
     if (error instanceof HecError) return error
     throw error

@@ -28,6 +28,14 @@ t.test('systemd finds that the unit is exposed little', { skip }, async t => {
   t.equal(status, 0, stdout)
 })
 
+t.test('what the manual copies for the unit is what the image has', async t => {
+  const [, copied] = /^sudo cp -r (.*) \/opt\/hecate$/m.exec(readFileSync(resourcePath('docs/operations.md'), 'utf8')) ?? []
+  const image = readFileSync(resourcePath('Dockerfile'), 'utf8').split(/^FROM /m).at(-1)!
+  const inImage = [...image.matchAll(/^COPY (?:--from=build )?(.*) \S+$/gm)].flatMap(([, from]) => from!.split(' ')).map(path => path.replace('/app/', ''))
+
+  t.strictSame(copied?.split(' ').sort(), inImage.sort())
+})
+
 t.test('the unit\'s configuration is one, and its data folder is the unit\'s', async t => {
   const cwd = tempDir(t)
   copyFileSync(resourcePath('deploy/systemd/hecate.yaml'), join(cwd, 'hecate.yaml'))

@@ -190,8 +190,9 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
       outcomes[place] = outcomeOf(() => {
         const prepared = prepareSearch(job, alive)
         if (!readsEvents(prepared.job.plan.query)) return runPrepared(prepared)
+        const sink = openSink(job.plan.stages, prepared.context, job.limit + 1)
         shared.push({ ...prepared, place, condition: toCondition(prepared.job.plan.query.predicate) })
-        sinks.push(openSink(job.plan.stages, prepared.context, job.limit + 1))
+        sinks.push(sink)
         return null
       })
     })

@@ -70,7 +70,7 @@ export type AppName = keyof typeof APPS
 
 function filled (limit: number, bytes: number) {
   const budget = openByteBudget(limit)
-  budget.open().tryTake(bytes)
+  budget.open(0).tryTake(bytes)
   return budget
 }
 

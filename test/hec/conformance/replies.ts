@@ -85,7 +85,7 @@ export const REPLY_ENTRIES: readonly Entry[] = [
     run: async t => {
       const budget = openByteBudget(10)
       const { app } = await testApp(t, { budget })
-      const share = budget.open()
+      const share = budget.open(0)
 
       share.tryTake(10)
       t.equal((await app.inject(HEALTH)).json().code, 18)
