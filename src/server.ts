@@ -34,7 +34,7 @@ import { openSources } from './detect/sources.js'
 import { openSuppressions } from './detect/suppressions.js'
 import { buildFieldTables } from './fields/field-tables.js'
 import { openAcks } from './hec/ack.js'
-import { MAX_BYTES_ALONE, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body.js'
+import { MAX_LARGE_BYTES, MAX_BYTES_IN_FLIGHT, openByteBudget } from './hec/body.js'
 import { openHecMetrics } from './hec/metrics.js'
 import { openTokens } from './hec/token.js'
 import { openTokenUsage } from './hec/usage.js'
@@ -367,7 +367,7 @@ async function assembleServer (config: Config, { clock, log, version, statfs = s
     audit,
     apiMetrics: openApiMetrics(registry),
     acks,
-    budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_BYTES_ALONE),
+    budget: openByteBudget(MAX_BYTES_IN_FLIGHT, MAX_LARGE_BYTES),
     disk,
     retention: config.data,
     registry,

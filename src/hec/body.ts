@@ -10,7 +10,7 @@ import { HecError } from './reply.js'
 export const MAX_BYTES_IN_FLIGHT = 8 << 20
 
 /** What a single large request may hold beside them. */
-export const MAX_BYTES_ALONE = 128 << 20
+export const MAX_LARGE_BYTES = 128 << 20
 
 /** What one request has taken of the budget. */
 export interface Share {
@@ -42,17 +42,18 @@ export function openByteBudget (limit: number, largest: number = limit) {
       const share: Share = {
         get bytes () { return own },
         tryTake (count) {
-          if (large === null && isLarge(Math.max(declared, own + count))) {
-            large = share
-            together -= own
-          }
-          if (large === share) {
-            if (own + count > largest) return false
-          } else {
-            if (isLarge(Math.max(declared, own + count)) || together + count > limit) return false
+          const total = own + count
+          if (!isLarge(Math.max(declared, total))) {
+            if (together + count > limit) return false
             together += count
+          } else {
+            if (large === null) {
+              large = share
+              together -= own
+            }
+            if (large !== share || total > largest) return false
           }
-          own += count
+          own = total
           return true
         },
         release () {

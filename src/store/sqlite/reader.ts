@@ -183,38 +183,34 @@ export function openReader ({ dir, fieldTables }: ReaderOptions, { scanned }: Re
   /** Searches of one scope; those that read events decode each block once for all. What fails in one of them is its own outcome. */
   function * searchTogether (jobs: readonly SearchJob[], alive: Alive): Steps<SearchOutcome[]> {
     const outcomes: SearchOutcome[] = []
-    const shared: (PreparedSearch & { readonly place: number, readonly condition: Condition })[] = []
-    /** What each of these holds; null of one that is to run alone. */
-    const sinks: (Sink | null)[] = []
+    /** `sink` is null of one that is to run alone. */
+    const shared: (PreparedSearch & { readonly place: number, readonly condition: Condition, sink: Sink | null })[] = []
     jobs.forEach((job, place) => {
       outcomes[place] = outcomeOf(() => {
         const prepared = prepareSearch(job, alive)
         if (!readsEvents(prepared.job.plan.query)) return runPrepared(prepared)
-        const sink = openSink(job.plan.stages, prepared.context, job.limit + 1)
-        shared.push({ ...prepared, place, condition: toCondition(prepared.job.plan.query.predicate) })
-        sinks.push(sink)
+        shared.push({ ...prepared, place, condition: toCondition(prepared.job.plan.query.predicate), sink: openSink(job.plan.stages, prepared.context, job.limit + 1) })
         return null
       })
     })
     if (shared.length === 0) return outcomes
     watch = { alive, warn: message => shared.forEach(({ context }) => context.warn(message)) }
     const scannedEvents = yield * readTogether(shared.map(({ job: { plan: { query } }, condition }) => ({ query, condition })), jobs[0]!, alive, (i, row) => {
-      const sink = sinks[i] ?? null
-      if (sink === null) return
+      const one = shared[i]!
       try {
-        sink.add(row)
+        one.sink?.add(row)
       } catch (error) {
         if (!isOwnFault(error)) throw error
-        sinks[i] = null // by itself it need not hold what it has to here
+        one.sink = null // by itself it need not hold what it has to here
       }
     })
-    const alone = shared.filter((_, i) => sinks[i] === null)
-    shared.forEach(({ place, job, warnings, scannedEvents: scannedBefore }, i) => {
-      const sink = sinks[i] ?? null
-      if (sink === null) return
+    const alone = shared.filter(({ sink }) => sink === null)
+    for (const one of shared) {
+      const { place, job, sink, warnings, scannedEvents: scannedBefore } = one
+      if (sink === null) continue
       outcomes[place] = outcomeOf(() => ({ ...takeRows(sink.rows(), job.limit), scannedEvents: scannedBefore + scannedEvents, warnings: toTexts(warnings) }))
-      sinks[i] = null // it may hold a lot, and those that run alone come last, when nobody else does
-    })
+      one.sink = null // it may hold a lot, and those that run alone come last, when nobody else does
+    }
     for (const { place } of alone) outcomes[place] = outcomeOf(() => search(jobs[place]!, alive))
     return outcomes
   }
