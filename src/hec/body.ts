@@ -14,7 +14,8 @@ export const MAX_LARGE_BYTES = 128 << 20
 
 /** What one request has taken of the budget. */
 export interface Share {
-  readonly bytes: number
+  /** Not a getter: V8 would make a hidden class of each, which only its large collection takes away. */
+  bytes (): number
   /** Takes so many more if there is room; else nothing. */
   tryTake (count: number): boolean
   /** Gives all of it back. */
@@ -31,7 +32,7 @@ export function openByteBudget (limit: number, largest: number = limit) {
   const isLarge = (count: number): boolean => largest > limit && count > limit / 2
   return {
     largest,
-    get bytes () { return together + (large?.bytes ?? 0) },
+    get bytes () { return together + (large?.bytes() ?? 0) },
     /** Whether there is no room for a small request. */
     get isFull () { return together >= limit },
     /** Whether a request of so many bytes would have room now. */
@@ -40,7 +41,7 @@ export function openByteBudget (limit: number, largest: number = limit) {
     open (declared: number): Share {
       let own = 0
       const share: Share = {
-        get bytes () { return own },
+        bytes: () => own,
         tryTake (count) {
           const total = own + count
           if (!isLarge(Math.max(declared, total))) {
@@ -207,14 +208,14 @@ function openHeld (maxBytes: number, share: Share) {
     take (chunk: Buffer): void {
       chunks.push(chunk)
       if (refusal !== null) return release()
-      if (share.bytes + chunk.length > maxBytes) return refuse(tooLarge())
+      if (share.bytes() + chunk.length > maxBytes) return refuse(tooLarge())
       if (!share.tryTake(chunk.length)) refuse(new HecError(9))
     },
     /** The whole body; nobody else may look at its chunks any more. */
     join (): CollectedBody {
       const [first] = chunks
       if (chunks.length === 1 && isAlone(first!)) return { body: first!.buffer as ArrayBuffer, share }
-      const body = Buffer.allocUnsafeSlow(share.bytes) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
+      const body = Buffer.allocUnsafeSlow(share.bytes()) // not Buffer.concat: a small one would lie in the shared pool, which can't be moved
       let at = 0
       for (const chunk of chunks) {
         body.set(chunk, at)
