@@ -20,13 +20,15 @@ async function open (t: Test, dataDir: string) {
   return { events, damages }
 }
 
-/** A folder with events of two days, 300 each: of the first day, at some time before noon, and of the next. */
+/** A folder with events of two days, 300 each in two blocks: of the first day, at some time before noon, and of the next. */
 async function makeFilled (t: Test): Promise<string> {
   const dataDir = tempDir(t)
   const events = await openTestEvents(dataDir)
   for (const day of [0, 1]) {
     const arrivalMs = ARRIVAL_MS + day * DAY_MS
-    await append(events, Array.from({ length: 300 }, (_, n) => ({ event: { n, padding: 'x'.repeat(100) }, host: `host-${day}-${n}`, time: arrivalMs / 1000 - n })), arrivalMs)
+    const all = Array.from({ length: 300 }, (_, n) => ({ event: { n, padding: 'x'.repeat(100) }, host: `host-${day}-${n}`, time: arrivalMs / 1000 - n }))
+    await append(events, all.slice(0, 256), arrivalMs)
+    await append(events, all.slice(256), arrivalMs)
   }
   await events.close()
   return dataDir

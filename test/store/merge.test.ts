@@ -9,6 +9,7 @@ import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
 import type { EventStore } from '../../src/store/events.js'
 import { MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from '../../src/store/sqlite/block.js'
+import { FULL_EVENTS } from '../../src/store/sqlite/merge.js'
 import { openReader, runAtOnce } from '../../src/store/sqlite/reader.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
 import { ARRIVAL_MS, openTestEvents, tempDir } from '../fixtures/app.js'
@@ -69,7 +70,7 @@ t.test('small blocks become large ones, with the same events and the same rows, 
     const counts = blocks.map(([first, last]) => last - first + 1)
     t.equal(counts.reduce((sum, count) => sum + count, 0), n)
     t.ok(counts.every(count => count <= MAX_BLOCK_EVENTS))
-    const small = counts.map((count, i) => ({ count, next: counts[i + 1] ?? 0 })).filter(({ count, next }) => next > 0 && count + next < MAX_BLOCK_EVENTS / 2)
+    const small = counts.map((count, i) => ({ count, next: counts[i + 1] ?? 0 })).filter(({ count, next }) => next > 0 && count + next < FULL_EVENTS)
     t.ok(small.reduce((sum, { count }) => sum + count, 0) < MAX_BLOCK_EVENTS, 'what is left small is less than a block')
     close()
   }), { numRuns: 40 })

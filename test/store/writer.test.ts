@@ -128,15 +128,15 @@ t.test('nothing of a commit that fails is kept, and those after it are whole', a
 
 t.test('a request of many events becomes blocks of bounded size', async t => {
   const { dir, writer } = openStore(t)
-  commit(writer, requestOf(Array.from({ length: 600 }, (_, n) => ({ event: n })), ARRIVAL_MS))
+  commit(writer, requestOf(Array.from({ length: 1200 }, (_, n) => ({ event: n })), ARRIVAL_MS))
   commit(writer, requestOf(Array.from({ length: 5 }, () => ({ event: 'x'.repeat(MAX_BLOCK_BYTES * 0.4) })), ARRIVAL_MS))
 
   const db = new Database(join(dir, `${DAY}.db`), { readonly: true })
   const blocks = db.prepare('SELECT first_id, last_id FROM block ORDER BY first_id').raw().all()
   db.close()
 
-  t.equal(MAX_BLOCK_EVENTS, 256)
-  t.strictSame(blocks, [[1, 256], [257, 512], [513, 600], [601, 603], [604, 605]])
+  t.equal(MAX_BLOCK_EVENTS, 512)
+  t.strictSame(blocks, [[1, 512], [513, 1024], [1025, 1200], [1201, 1203], [1204, 1205]])
 })
 
 t.test('an event whose field its column can\'t hold is found all the same', async t => {

@@ -30,8 +30,8 @@ const decoder = new Decoder()
 const KINDS = ['envelope', 'line'] as const
 
 /** More events or bytes than that begin a new block: large enough to compress well, small enough to read for one event. */
-export const MAX_BLOCK_EVENTS = 256
-export const MAX_BLOCK_BYTES = 1 << 20
+export const MAX_BLOCK_EVENTS = 512
+export const MAX_BLOCK_BYTES = 5 << 19
 
 export function encodeBlock (items: readonly BlockItem[]): Buffer {
   return encoder.encodeSync(layOut(items))

@@ -11,7 +11,7 @@ import { INSERT_BLOCK, joinParts, readPart, sizeOf } from './join.js'
 import { openBlocks } from './partition-reader.js'
 
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
-const FULL_EVENTS = MAX_BLOCK_EVENTS / 2
+export const FULL_EVENTS = 128
 
 /** Blocks that a step looks at where it finds nothing to merge: the first one of a process may have a day of them before it. */
 const MAX_LOOKED = 100

@@ -11,10 +11,10 @@ import { openBlocks } from './partition-reader.js'
 import { partitionPath, removePacking } from './partition-files.js'
 
 /**
- * Four times as much as blocks that are written while events come: a tenth smaller on disk, and five milliseconds to read for one event. More would make it a twentieth
+ * Two full blocks and what a commit has left behind them: a tenth smaller on disk, and five milliseconds to read for one event. More would make it a twentieth
  * smaller at twice that.
  */
-export const MAX_PACKED_EVENTS = 1024
+export const MAX_PACKED_EVENTS = 1152
 export const MAX_PACKED_BYTES = 5 << 20
 
 /** Entries of the dictionary, and of the re-sends, that are copied at once: a value may be as long as an event. */
