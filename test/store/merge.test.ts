@@ -8,7 +8,7 @@ import { BUILT_IN_TABLES } from '../../src/fields/field-tables.js'
 import { parseSearch } from '../../src/spl/parse.js'
 import { planSearch } from '../../src/spl/plan.js'
 import type { EventStore } from '../../src/store/events.js'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from '../../src/store/sqlite/block.js'
+import { MAX_BLOCK_EVENTS, MAX_MERGED_BYTES, MAX_MERGED_EVENTS } from '../../src/store/sqlite/block.js'
 import { FULL_EVENTS } from '../../src/store/sqlite/merge.js'
 import { openReader, runAtOnce } from '../../src/store/sqlite/reader.js'
 import { openWriter } from '../../src/store/sqlite/writer.js'
@@ -71,7 +71,7 @@ t.test('small blocks become large ones, with the same events and the same rows, 
     t.equal(counts.reduce((sum, count) => sum + count, 0), n)
     t.ok(counts.every(count => count <= MAX_BLOCK_EVENTS))
     const small = counts.map((count, i) => ({ count, next: counts[i + 1] ?? 0 })).filter(({ count, next }) => next > 0 && count + next < FULL_EVENTS)
-    t.ok(small.reduce((sum, { count }) => sum + count, 0) < MAX_BLOCK_EVENTS, 'what is left small is less than a block')
+    t.ok(small.reduce((sum, { count }) => sum + count, 0) < MAX_MERGED_EVENTS, 'what is left small is less than a block')
     close()
   }), { numRuns: 40 })
   t.ok(merges > 10, `${merges} merges`)
@@ -81,7 +81,7 @@ t.test('a merged block is no larger than others, in bytes too', async t => {
   const dir = join(tempDir(t), 'events')
   const { writer, close } = openBoth(dir)
   t.teardown(close)
-  for (let i = 0; i < 12; i++) writer.append([requestOf([{ event: 'x'.repeat(MAX_BLOCK_BYTES * 0.3) }], ARRIVAL_MS)])
+  for (let i = 0; i < 12; i++) writer.append([requestOf([{ event: 'x'.repeat(MAX_MERGED_BYTES * 0.3) }], ARRIVAL_MS)])
 
   while (writer.merge());
 
@@ -102,9 +102,9 @@ t.test('what need not be merged is passed over in steps, since the writer takes 
   while (writer.merge())
 
   t.strictSame(steps, [252, 252, 252], 'two steps of a hundred blocks, one that finds too few, and no more')
-  for (let n = 0; n < MAX_BLOCK_EVENTS; n++) send(1)
+  for (let n = 0; n < MAX_MERGED_EVENTS; n++) send(1)
   t.ok(writer.merge())
-  t.strictSame(blocksOf(dir).slice(250, 252).map(([first, last]) => last - first + 1), [MAX_BLOCK_EVENTS, 1])
+  t.strictSame(blocksOf(dir).slice(250, 252).map(([first, last]) => last - first + 1), [MAX_MERGED_EVENTS, 1])
 })
 
 t.test('blocks on both sides of a gap in the ids, which a crash leaves, stay apart', async t => {
@@ -131,7 +131,7 @@ t.test('a merge that fails changes nothing', async t => {
   const dir = join(tempDir(t), 'events')
   const { writer, close } = openBoth(dir)
   t.teardown(close)
-  for (let n = 0; n < MAX_BLOCK_EVENTS + 1; n++) writer.append([requestOf([exec(n)], ARRIVAL_MS)])
+  for (let n = 0; n < MAX_MERGED_EVENTS + 1; n++) writer.append([requestOf([exec(n)], ARRIVAL_MS)])
   const before = blocksOf(dir)
   const db = new Database(join(dir, `${DAY}.db`))
   db.exec("CREATE TRIGGER full BEFORE UPDATE ON partition BEGIN SELECT RAISE(ABORT, 'disk full'); END")
@@ -142,7 +142,7 @@ t.test('a merge that fails changes nothing', async t => {
   db.exec('DROP TRIGGER full')
   db.close()
   t.ok(writer.merge())
-  t.strictSame(blocksOf(dir), [[1, MAX_BLOCK_EVENTS], [MAX_BLOCK_EVENTS + 1, MAX_BLOCK_EVENTS + 1]])
+  t.strictSame(blocksOf(dir), [[1, MAX_MERGED_EVENTS], [MAX_MERGED_EVENTS + 1, MAX_MERGED_EVENTS + 1]])
 })
 
 t.test('the store merges by itself between searches, which see every event once meanwhile', async t => {

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3'
 import type { Scalar } from '../../event.js'
 import { COLUMNS } from '../../fields/tables.js'
 import type { BlockItem } from './block.js'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_EVENTS } from './block.js'
+import { MAX_MERGED_BYTES, MAX_MERGED_EVENTS } from './block.js'
 import type { Block } from './blocks.js'
 import type { ColumnRow } from './column-block.js'
 import { COLUMN_FIELDS } from './columns.js'
@@ -11,18 +11,18 @@ import { INSERT_BLOCK, joinParts, readPart, sizeOf } from './join.js'
 import { openBlocks } from './partition-reader.js'
 
 /** A block with as many events is left as it is: a larger one would hardly be smaller on disk. */
-export const FULL_EVENTS = 128
+export const FULL_EVENTS = MAX_MERGED_EVENTS / 2
 
 /** Blocks that a step looks at where it finds nothing to merge: the first one of a process may have a day of them before it. */
 const MAX_LOOKED = 100
 
 /**
- * Events of blocks that were just written are kept until they are merged, as long as they are no more than fill two blocks: to read a dozen of them again costs as much as the merge
+ * Events of blocks that were just written are kept until they are merged, as long as they are no more than fill two merged ones: to read a dozen of them again costs as much as the merge
  * itself. Of more events in a block it costs no more than to keep them, which makes work for the garbage collection.
  */
 const MAX_RECENT_BLOCK_EVENTS = 32
-const MAX_RECENT_EVENTS = 2 * MAX_BLOCK_EVENTS
-const MAX_RECENT_BYTES = 2 * MAX_BLOCK_BYTES
+const MAX_RECENT_EVENTS = 2 * MAX_MERGED_EVENTS
+const MAX_RECENT_BYTES = 2 * MAX_MERGED_BYTES
 
 /** An event as it was written, with the values of its columns. */
 export interface WrittenEvent extends BlockItem, ColumnRow { readonly odd: boolean }
@@ -75,7 +75,7 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
       const added = block?.items ?? []
       const addedBytes = sizeOf(added)
       const isBehindGap = blocks.length > 0 && blocks.at(-1)!.last_id + 1 !== ids.first_id // after a crash; a block's ids have none
-      if (isLarge || isBehindGap || count + added.length > MAX_BLOCK_EVENTS || bytes + addedBytes > MAX_BLOCK_BYTES) {
+      if (isLarge || isBehindGap || count + added.length > MAX_MERGED_EVENTS || bytes + addedBytes > MAX_MERGED_BYTES) {
         if (blocks.length > 1) return blocks
         leftId = isLarge ? ids.last_id : ids.first_id - 1
         blocks = []
@@ -113,7 +113,7 @@ export function openMerger (db: Database.Database, partition: string, idOf: (fie
   }
 
   return {
-    /** Merges the next small blocks, a block full of events at a time, or looks on for them; says whether there may be more. */
+    /** Merges the next small blocks, as many as become one at a time, or looks on for them; says whether there may be more. */
     mergeNext (): boolean {
       const blocks = nextBlocks()
       if (blocks === null) return false

@@ -4,7 +4,7 @@ import type { AppendRequest, ArrivalResult, DroppedPartition, EventStore, FindGr
 import { fieldsHashOf } from '../../fields/fields.js'
 import type { SearchPlan } from '../../spl/plan.js'
 import { arrivalWindow } from './arrivals.js'
-import { MAX_BLOCK_EVENTS } from './block.js'
+import { MAX_MERGED_EVENTS } from './block.js'
 import { joinWindows } from './blocks.js'
 import { openCatalogue } from './catalogue.js'
 import type { Damage } from './damage.js'
@@ -95,7 +95,7 @@ export async function openSqliteEvents ({ dataDir, retention, report, minPartEve
   async function mergeAll (lastId: number): Promise<void> {
     let hasMerged: boolean | null = true
     while (hasMerged === true) hasMerged = await readers.alone(writer.merge)
-    if (hasMerged === false) mergeAtId = lastId + MAX_BLOCK_EVENTS
+    if (hasMerged === false) mergeAtId = lastId + MAX_MERGED_EVENTS
   }
 
   return {
