@@ -33,7 +33,7 @@ const KINDS = ['envelope', 'line'] as const
 export const MAX_BLOCK_EVENTS = 512
 export const MAX_BLOCK_BYTES = 5 << 19
 
-/** No more small blocks become one: half of it, since the writer takes no events meanwhile. */
+/** So many events or bytes at most are merged into one block: half of it, since the writer takes no events meanwhile. */
 export const MAX_MERGED_EVENTS = MAX_BLOCK_EVENTS / 2
 export const MAX_MERGED_BYTES = MAX_BLOCK_BYTES / 2
 
